@@ -1,0 +1,167 @@
+"""The ``dynrnn`` command: ``dynrnn run SCRIPT [ARGS...]`` runs a TensorFlow 1 program as ``python SCRIPT`` would.
+
+``import tensorflow`` in the program is ``dynrnn.tf1``; everything else is as Python makes it: ``sys.argv``,
+``sys.path[0]``, ``__file__``, ``__name__ == "__main__"``, the exit status, and a traceback that begins in the
+program. A process that the program starts afresh (``multiprocessing`` with the ``spawn`` method) is a plain Python
+again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import builtins
+import importlib.machinery
+import importlib.util
+import io
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from importlib.abc import InspectLoader
+from types import ModuleType, TracebackType
+from typing import Any, NoReturn
+
+from dynrnn._version import __version__
+
+__all__ = ["main"]
+
+_INTERRUPTED = 130
+_LAUNCHERS = (__name__, "importlib._bootstrap", "importlib._bootstrap_external")
+_KEPT: list[ModuleType | None] = []  # a module that is still running must outlive its place in sys.modules
+
+# What the compiler says of lines that were right in Python 2, and such lines where it says only "invalid syntax".
+_PYTHON_2_MESSAGE = re.compile(
+    r"Missing parentheses in call to '(print|exec)'"
+    r"|multiple exception types must be parenthesized"
+    r"|leading zeros in decimal integer literals"
+    r"|inconsistent use of tabs"
+)
+_PYTHON_2_LINE = re.compile(
+    r"^\s*(print|exec)\s+[^=(]|<>|\bexcept\s[^:]*,\s*\w+\s*:|\braise\s+\w+\s*,|\bur['\"]|\b(0[0-7]+|\d+[lL])\b"
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with ``argv`` (default ``sys.argv[1:]``); returns or exits with the status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="dynrnn", description="Recurrent networks over variable-length sequences, on PyTorch."
+    )
+    parser.add_argument("--version", action="version", version=f"dynrnn {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser(
+        "run",
+        usage="dynrnn run [-h] SCRIPT [ARGS...]\n       dynrnn run [-h] -m MODULE [ARGS...]",
+        help="run a TensorFlow 1 program, unmodified",
+        description="Run a TensorFlow 1 program with `import tensorflow` resolving to dynrnn.tf1.",
+        epilog="Everything after SCRIPT or MODULE belongs to the program, options too.",
+    )
+    run.add_argument("script", metavar="SCRIPT", help="the program's file")
+    run.add_argument("-m", dest="module", metavar="MODULE", help="run a module found on sys.path, as `python -m` does")
+    # The program's own words are cut off before argparse can take them for ours.
+    if words[:1] != ["run"] or len(words) < 2:
+        parser.parse_args(words)
+        run.error("expected a SCRIPT")
+    first, rest = words[1], words[2:]
+    if first == "-m":
+        if not rest:
+            run.error("argument -m: expected a MODULE")
+        _run_module(rest[0], rest[1:])
+    elif first.startswith("-"):
+        run.parse_args([first, "SCRIPT"])
+        run.error(f"expected a SCRIPT, got {first}")
+    else:
+        _run_script(first, rest)
+    return 0
+
+
+def _fail(message: str, status: int) -> NoReturn:
+    print(f"dynrnn run: {message}", file=sys.stderr)
+    sys.exit(status)
+
+
+def _run_script(script: str, arguments: list[str]) -> None:
+    path = os.path.abspath(script)
+    try:
+        with io.open_code(path) as file:
+            source = file.read()
+    except OSError as error:
+        _fail(f"can't open file {script!r}: {error.strerror}", 2)
+    sys.argv[:] = [script, *arguments]
+    _put_first_on_path(os.path.dirname(os.path.realpath(path)))
+    loader = importlib.machinery.SourceFileLoader("__main__", path)
+    names = {"__file__": path, "__loader__": loader, "__cached__": None}
+    _execute(lambda: compile(source, path, "exec", dont_inherit=True), names)
+
+
+def _run_module(name: str, arguments: list[str]) -> None:
+    sys.argv[:] = ["-m", *arguments]
+    _put_first_on_path(os.getcwd())
+    _install()
+    try:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.submodule_search_locations is not None:
+            spec = importlib.util.find_spec(name + ".__main__")
+    except ModuleNotFoundError as error:
+        _fail(str(error), 1)
+    loader = None if spec is None else spec.loader
+    if spec is None or not isinstance(loader, InspectLoader):
+        _fail(f"No module named {name}", 1)
+    sys.argv[0] = spec.origin or name
+    names = {
+        "__file__": spec.origin,
+        "__loader__": loader,
+        "__cached__": spec.cached,
+        "__spec__": spec,
+        "__package__": spec.parent,
+    }
+    _execute(lambda: loader.get_code(spec.name), names)
+
+
+def _put_first_on_path(folder: str) -> None:
+    """Replace the folder of the ``dynrnn`` command by the one Python would have put there for the program."""
+    if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
+        sys.path[0] = folder
+
+
+def _install() -> None:
+    from dynrnn.tf1 import _install as hook
+
+    hook.install()
+
+
+def _execute(compiled: Callable[[], Any], names: dict[str, Any]) -> None:
+    """Run a program as ``__main__``; report an uncaught exception as Python would, and exit."""
+    module = ModuleType("__main__")
+    vars(module).update({"__builtins__": builtins, **names})
+    if sys.version_info < (3, 14):
+        vars(module)["__annotations__"] = {}
+    try:
+        code = compiled()
+        _install()
+        _KEPT.append(sys.modules.get("__main__"))
+        sys.modules["__main__"] = module
+        exec(code, vars(module))
+    except SystemExit:
+        raise
+    except BaseException as error:
+        traceback = _of_program(error.__traceback__)
+        sys.excepthook(type(error), error.with_traceback(traceback), traceback)
+        if isinstance(error, SyntaxError) and _looks_like_python_2(error):
+            print(
+                f"dynrnn run: {error.filename} looks like Python 2; `2to3 -w {error.filename}` (a tool that comes with "
+                "Python up to 3.12) turns it into Python 3",
+                file=sys.stderr,
+            )
+        sys.exit(_INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1)
+
+
+def _of_program(traceback: TracebackType | None) -> TracebackType | None:
+    """A traceback without the frames before the program's first: those of this file and of the loader it calls."""
+    while traceback is not None and traceback.tb_frame.f_globals.get("__name__") in _LAUNCHERS:
+        traceback = traceback.tb_next
+    return traceback
+
+
+def _looks_like_python_2(error: SyntaxError) -> bool:
+    return bool(_PYTHON_2_MESSAGE.search(error.msg or "") or _PYTHON_2_LINE.search(error.text or ""))

@@ -1,0 +1,1 @@
+"""Executors: what runs a step over time below ``dynrnn.scan``."""

@@ -1,0 +1,155 @@
+"""The two primitives that everything recurrent passes through: `scan` over known lengths, `scan_until` all are done.
+
+They check what they are given, before any work, and hand it to an executor. There is one executor now, the reference
+one in ``engine/reference.py``, where the loops are written out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from dynrnn import nest
+from dynrnn.checks import check_rows, describe_leaf, leaf_names
+from dynrnn.engine import reference
+from dynrnn.lengths import as_lengths, clip_lengths
+
+__all__ = ["scan", "scan_until"]
+
+
+def scan(
+    step: Callable[[Any, Any, Any], tuple[Any, Any]],
+    inputs: Any,
+    state: Any,
+    params: Any = (),
+    *,
+    lengths: Any = None,
+    time_major: bool = False,
+    memory: str | int = "save",
+    engine: str = "auto",
+) -> tuple[Any, Any]:
+    """Run ``step`` over the time axis of ``inputs``, every row for its own length.
+
+    The law, for every executor: for row b and time ``t >= lengths[b]``, ``y[b, t]`` is exactly 0 and the state is the
+    one after step ``lengths[b] - 1`` (the initial one for length 0), in values and in gradients. Whatever stands in the
+    padding, NaN and inf too, reaches neither outputs, states nor gradients.
+
+    Args:
+        step: ``step(params, x, state) -> (y, new_state)``, a pure function. ``x`` is ``inputs`` without its time axis,
+            ``y`` any nest of tensors ``[B, ...]`` and ``new_state`` has the structure, shapes and dtypes of ``state``.
+            Rows must not depend on each other. It may run on rows that are past their length, with the numbers of
+            another row; what it returns there is dropped.
+        inputs: nest of tensors ``[B, T, ...]``, floating, integer or bool.
+        state: nest of tensors ``[B, ...]``, of any dtypes. A rank-0 tensor (or a TensorArray) belongs to no row: it
+            takes the value of every step that runs.
+        params: nest of anything, handed to ``step`` as it is.
+        lengths: list, numpy array or tensor (any device) of B integers; None for T everywhere. More than T is T, less
+            than 0 is 0.
+        time_major: inputs and outputs are ``[T, B, ...]``.
+        memory: what back-propagation keeps; ``"save"`` keeps all that torch's autograd keeps.
+        engine: ``"auto"`` or ``"reference"``.
+
+    Returns:
+        ``(ys, final_state)``: ys as y with a time axis of size T (rank-0 leaves of y become ``[T]``). Steps after the
+        largest length do not run; as in TensorFlow one step runs if T is not 0, though all lengths be 0.
+
+    Raises:
+        TypeError: ``step`` cannot be called or does not return a pair; a leaf of ``inputs``, ``state`` or y is not a
+            tensor; ``lengths`` are not integers.
+        ValueError: inputs without leaves, of rank below 2 or that disagree about B or T; a leaf of ``state`` or y
+            without B rows; lengths of another shape than ``[B]``; a state or output whose structure, shapes or dtypes
+            change from step to step; an unknown engine or memory policy.
+        NotImplementedError: an engine or memory policy that this build does not have.
+    """
+    if not callable(step):
+        raise TypeError(f"step must be callable as step(params, x, state), got {type(step).__name__}")
+    if not isinstance(time_major, bool):
+        raise TypeError(f"time_major must be True or False, got {time_major!r}")
+    _check_policies(memory, engine)
+    batch, steps = _batch_and_steps(inputs, time_major)
+    check_rows(state, batch, "state", arrays=True)
+    rows = None if lengths is None else clip_lengths(as_lengths(lengths, batch), steps)
+    return reference.run(step, params, inputs, state, rows, 0 if time_major else 1, batch, steps)
+
+
+def scan_until(
+    step: Callable[[int, Any, Any], tuple[torch.Tensor, Any, Any, Any]],
+    state: Any,
+    finished: torch.Tensor,
+    carry: Any = None,
+    *,
+    emit_like: Any = None,
+) -> tuple[Any, Any, Any]:
+    """Run ``step`` until every row has said that it is finished.
+
+    Rows that were finished before a step emit zeros in it and keep their state; a row that finishes in a step still
+    emits and changes its state in it. A row once finished stays so. The carry is never masked.
+
+    Args:
+        step: ``step(time, state, carry) -> (finished, emit, new_state, new_carry)``; ``time`` is an int that counts
+            from 0, ``finished`` a bool tensor ``[B]``, ``emit`` a nest of tensors ``[B, ...]`` or of rank 0 (which are
+            not masked), ``new_state`` like ``state``.
+        state: nest of tensors ``[B, ...]``; rank-0 tensors and TensorArrays belong to no row and are not masked.
+        finished: bool tensor ``[B]``: which rows do not even start.
+        carry: anything.
+        emit_like: nest of tensors as emits are to be; tells their shapes when no step runs. None: as the first one.
+
+    Returns:
+        ``(emits, final_state, final_carry)``, emits stacked as ``[steps, B, ...]`` (rank-0 ones as ``[steps]``), with
+        as many steps as ``step`` was called. With no step, empty tensors, or None when ``emit_like`` is None.
+
+    Raises:
+        TypeError: ``step`` cannot be called or does not return four things; a leaf is not a tensor.
+        ValueError: ``finished`` is not a bool vector; a leaf without B rows; a state or emit whose structure, shapes or
+            dtypes change from step to step.
+    """
+    if not callable(step):
+        raise TypeError(f"step must be callable as step(time, state, carry), got {type(step).__name__}")
+    if not isinstance(finished, torch.Tensor) or finished.dtype != torch.bool or finished.ndim != 1:
+        raise ValueError(f"finished must be a bool tensor of shape [batch_size], got {describe_leaf(finished)}")
+    check_rows(state, finished.shape[0], "state", arrays=True)
+    if emit_like is not None:
+        check_rows(emit_like, finished.shape[0], "emit_like")
+    return reference.run_until(step, state, finished, carry, emit_like)
+
+
+def _check_policies(memory: Any, engine: Any) -> None:
+    if memory != "save":
+        if memory in ("recompute", "offload") or (isinstance(memory, int) and not isinstance(memory, bool)):
+            raise NotImplementedError(f"memory={memory!r} is not in this build, which has memory='save' only")
+        raise ValueError(f"memory must be 'save', 'recompute', 'offload' or a number of bytes, got {memory!r}")
+    if engine not in ("auto", "reference"):
+        if engine == "native":
+            raise NotImplementedError("engine='native': this build has no native executor for steps yet, use 'auto'")
+        raise ValueError(f"engine must be 'auto', 'reference' or 'native', got {engine!r}")
+
+
+def _batch_and_steps(inputs: Any, time_major: bool) -> tuple[int, int]:
+    """B and T, that all leaves of ``inputs`` agree on."""
+    leaves = nest.flatten(inputs)
+    if not leaves:
+        raise ValueError("inputs must hold at least one tensor, to say how many steps there are, got no leaves")
+    axes = "[T, B, ...]" if time_major else "[B, T, ...]"
+    found: torch.Size | None = None
+    for index, leaf in enumerate(leaves):
+        if not isinstance(leaf, torch.Tensor):
+            raise TypeError(f"{_name(inputs, index)} must be a tensor {axes}, got {type(leaf).__name__}")
+        if leaf.is_complex():
+            raise TypeError(f"{_name(inputs, index)} must be floating, integer or bool, got {leaf.dtype}")
+        if leaf.ndim < 2:
+            raise ValueError(f"{_name(inputs, index)} must have rank 2 or more, {axes}, got shape {list(leaf.shape)}")
+        if found is None:
+            found = leaf.shape[:2]
+        elif leaf.shape[:2] != found:
+            raise ValueError(
+                f"{_name(inputs, index)} must begin with the dimensions {list(found)} of {_name(inputs, 0)}, {axes}, "
+                f"got shape {list(leaf.shape)}"
+            )
+    assert found is not None
+    return (found[1], found[0]) if time_major else (found[0], found[1])
+
+
+def _name(inputs: Any, index: int) -> str:
+    return leaf_names("inputs", inputs)[index]

@@ -1,0 +1,84 @@
+"""Sequences with lengths, outside of any loop: reversing rows within their length, masks from lengths."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from dynrnn.lengths import as_lengths
+
+__all__ = ["reverse_sequence", "sequence_mask"]
+
+
+def reverse_sequence(x: torch.Tensor, lengths: Any, seq_axis: int = 1, batch_axis: int = 0) -> torch.Tensor:
+    """Reverse the first ``lengths[b]`` steps of every row ``b``; what follows them stays where it is.
+
+    Steps are moved by gathering whole rows, never by arithmetic on them, so NaN and inf in the padding stay there, in
+    the result and in the gradient.
+
+    Args:
+        x: tensor with a batch and a time axis, any dtype.
+        lengths: list, numpy array or integer tensor of shape ``[B]``, each from 0 to T.
+        seq_axis: which axis is time.
+        batch_axis: which axis is the batch.
+
+    Returns:
+        A tensor of the shape and dtype of ``x``.
+
+    Raises:
+        TypeError: ``x`` is not a tensor, or the lengths are not integers.
+        ValueError: an axis does not exist, both are the same, or a length is not from 0 to T.
+    """
+    if not isinstance(x, torch.Tensor):
+        raise TypeError(f"x must be a tensor, got {type(x).__name__}")
+    for name, axis in (("seq_axis", seq_axis), ("batch_axis", batch_axis)):
+        if not -x.ndim <= axis < x.ndim:
+            raise ValueError(f"{name} must be an axis of x, which has shape {list(x.shape)}, got {axis}")
+    seq_axis, batch_axis = seq_axis % x.ndim, batch_axis % x.ndim
+    if seq_axis == batch_axis:
+        raise ValueError(f"seq_axis and batch_axis must differ, got {seq_axis} for both")
+    batch, steps = x.shape[batch_axis], x.shape[seq_axis]
+    length_list = as_lengths(lengths, batch)
+    for row, length in enumerate(length_list):
+        if not 0 <= length <= steps:
+            raise ValueError(f"lengths must be from 0 to the number of steps {steps}, got {length} for row {row}")
+    # Row b, step t comes from step lengths[b] - 1 - t while t < lengths[b].
+    length_column = torch.tensor(length_list, dtype=torch.int64, device=x.device).reshape(batch, 1)
+    time = torch.arange(steps, device=x.device)
+    source = torch.where(time < length_column, length_column - 1 - time, time)
+    first = torch.arange(batch, device=x.device).reshape(batch, 1) * steps
+    rows = x.movedim((batch_axis, seq_axis), (0, 1))
+    # One index_select over [B * T] slices: its gradient is an index_add, which leaves every slice to itself.
+    moved = rows.reshape(batch * steps, *rows.shape[2:]).index_select(0, (first + source).reshape(-1))
+    return moved.reshape(rows.shape).movedim((0, 1), (batch_axis, seq_axis))
+
+
+def sequence_mask(lengths: Any, maxlen: int | None = None, dtype: torch.dtype = torch.bool) -> torch.Tensor:
+    """The mask whose entry ``[..., t]`` is true where ``t < lengths[...]``.
+
+    Args:
+        lengths: integer tensor, numpy array or (nested) list, of any rank.
+        maxlen: size of the last axis of the result; the largest length when omitted.
+        dtype: dtype of the result; true is 1.
+
+    Returns:
+        A tensor of shape ``lengths.shape + [maxlen]`` on the device of ``lengths``.
+
+    Raises:
+        TypeError: the lengths are not integers.
+        ValueError: ``maxlen`` is negative.
+    """
+    if not isinstance(lengths, torch.Tensor):
+        array = np.asarray(lengths)
+        # numpy takes an empty list for floats
+        lengths = torch.from_numpy(array if array.size else array.astype(np.int64))
+    if lengths.dtype == torch.bool or lengths.is_floating_point() or lengths.is_complex():
+        raise TypeError(f"lengths must hold integers, got dtype {lengths.dtype}")
+    lengths = lengths.long()
+    if maxlen is None:
+        maxlen = max(int(lengths.max()), 0) if lengths.numel() else 0
+    if maxlen < 0:
+        raise ValueError(f"maxlen must not be negative, got {maxlen}")
+    return (torch.arange(maxlen, device=lengths.device) < lengths.unsqueeze(-1)).to(dtype)

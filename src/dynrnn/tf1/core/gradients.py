@@ -1,0 +1,176 @@
+"""``tf.gradients``: one operation that asks torch's autograd.
+
+TensorFlow builds the derivative as a graph of its own. Here it is a single ``SymbolicGradient`` operation: when it runs,
+the values that it needs were computed in the same run under autograd's eyes (see :mod:`dynrnn.tf1.core.plan`). Gradients
+of gradients work: the inner one is then itself recorded. Whether a gradient exists at all (TensorFlow's ``None``) is
+decided while the graph is built, by following floating-point inputs of differentiable operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from dynrnn.tf1.core.convert import convert_to_tensor
+from dynrnn.tf1.core.graph import Graph, name_scope
+from dynrnn.tf1.core.registry import register
+from dynrnn.tf1.core.tensor import Tensor
+from dynrnn.tf1.core.variables import Variable
+
+__all__ = ["UnconnectedGradients", "gradients"]
+
+
+class UnconnectedGradients:
+    """What ``gradients`` gives where there is no path: None or zeros."""
+
+    NONE = "none"
+    ZERO = "zero"
+
+
+@register("SymbolicGradient")
+def _gradient(
+    *values: torch.Tensor,
+    has_grad: tuple[bool, ...],
+    groups: tuple[int, ...],
+    retain_graph: bool,
+    create_graph: bool,
+) -> list[torch.Tensor]:
+    count = len(has_grad)
+    ys, rest = values[:count], list(values[count:])
+    given = [rest.pop(0) if has else None for has in has_grad]
+    xs = rest
+    pairs = [
+        (y, torch.ones_like(y) if g is None else g.expand_as(y)) for y, g in zip(ys, given, strict=True) if y.requires_grad
+    ]
+    if pairs:
+        flat = torch.autograd.grad(
+            [y for y, _ in pairs],
+            xs,
+            [g for _, g in pairs],
+            allow_unused=True,
+            retain_graph=retain_graph,
+            create_graph=create_graph,
+        )
+    else:
+        flat = (None,) * len(xs)
+    result: list[torch.Tensor] = []
+    position = 0
+    for size in groups:
+        parts = [g for g in flat[position : position + size] if g is not None]
+        result.append(sum(parts[1:], parts[0]) if parts else torch.zeros_like(xs[position]))
+        position += size
+    return result
+
+
+def gradients(
+    ys: Any,
+    xs: Any,
+    grad_ys: Any = None,
+    name: str = "gradients",
+    colocate_gradients_with_ops: bool = False,
+    gate_gradients: Any = False,
+    aggregation_method: Any = None,
+    stop_gradients: Any = None,
+    unconnected_gradients: Any = UnconnectedGradients.NONE,
+) -> list[Tensor | None]:
+    """The derivatives of ``sum(ys)`` with respect to each of ``xs``.
+
+    Args:
+        ys: a tensor or a list of them.
+        xs: tensors or variables, one or a list.
+        grad_ys: factors for the ``ys``, same structure; None stands for ones.
+        name: name scope of the results.
+        colocate_gradients_with_ops, gate_gradients, aggregation_method: accepted; they change no result.
+        stop_gradients: not available.
+        unconnected_gradients: "none" or "zero".
+
+    Returns:
+        A list with a tensor per x, None where no y depends on it differentiably.
+
+    Raises:
+        ValueError: ``grad_ys`` of another length.
+        NotImplementedError: with ``stop_gradients``; use ``tf.stop_gradient`` in the graph.
+    """
+    if stop_gradients is not None and (not isinstance(stop_gradients, (list, tuple)) or len(stop_gradients)):
+        raise NotImplementedError("gradients(stop_gradients=...) is not available; put tf.stop_gradient into the graph")
+    y_list = [convert_to_tensor(y) for y in _listed(ys)]
+    x_list = _listed(xs)
+    g_list = [None] * len(y_list) if grad_ys is None else _listed(grad_ys)
+    if len(g_list) != len(y_list):
+        raise ValueError(f"Passed {len(g_list)} grad_ys for {len(y_list)} ys")
+    # TensorFlow's enum has the string as its value
+    unconnected = getattr(unconnected_gradients, "value", unconnected_gradients)
+    if unconnected not in ("none", "zero"):
+        raise ValueError(f"unconnected_gradients must be 'none' or 'zero', got {unconnected_gradients!r}")
+    reached = _reachable(y_list)
+    sources = [_sources(x, reached) for x in x_list]
+    live = [i for i, found in enumerate(sources) if found]
+    results: list[Tensor | None] = [None] * len(x_list)
+    with name_scope(name, "gradients"):
+        if live:
+            graph = y_list[0].graph
+            grads = [
+                convert_to_tensor(g, y.dtype.base_dtype) for y, g in zip(y_list, g_list, strict=True) if g is not None
+            ]
+            outputs = _create(graph, y_list, g_list, grads, [sources[i] for i in live])
+            for i, tensor in zip(live, outputs, strict=True):
+                results[i] = tensor
+        if unconnected == "zero":
+            from dynrnn.tf1.array_ops import zeros_like
+
+            results = [zeros_like(x) if r is None else r for x, r in zip(x_list, results, strict=True)]
+    return results
+
+
+def _create(
+    graph: Graph, ys: list[Tensor], g_list: list[Any], grads: list[Tensor], sources: list[list[Tensor]]
+) -> list[Tensor]:
+    # integer ys have no derivative; they stay out
+    kept = [(y, g) for y, g in zip(ys, g_list, strict=True) if _continuous(y)]
+    kept_ids = {id(y) for y, _ in kept}
+    factors = iter(grads)
+    inputs_g = [t for y, g in zip(ys, g_list, strict=True) if g is not None for t in [next(factors)] if id(y) in kept_ids]
+    op = graph.create_op(
+        "SymbolicGradient",
+        [*[y for y, _ in kept], *inputs_g, *[t for found in sources for t in found]],
+        {"has_grad": tuple(g is not None for _, g in kept), "groups": tuple(len(found) for found in sources)},
+        "grad",
+        specs=[(found[0].dtype.base_dtype, found[0].shape) for found in sources],
+    )
+    return op.outputs
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _continuous(tensor: Tensor) -> bool:
+    dtype = tensor.dtype.base_dtype
+    return dtype.is_floating or dtype.is_complex or dtype.name == "variant"
+
+
+def _reachable(ys: Sequence[Tensor]) -> dict[Tensor, None]:
+    """Every tensor on which some y depends differentiably, in the order of discovery."""
+    reached: dict[Tensor, None] = {}
+    stack = [y for y in ys if _continuous(y)]
+    while stack:
+        tensor = stack.pop()
+        if tensor in reached:
+            continue
+        reached[tensor] = None
+        if tensor.op.definition.differentiable:
+            stack.extend(t for t in tensor.op.inputs if _continuous(t))
+    return reached
+
+
+def _sources(x: Any, reached: dict[Tensor, None]) -> list[Tensor]:
+    """The reached tensors that stand for ``x``; a variable may have been read several times."""
+    if isinstance(x, Variable):
+        found = [
+            t for t in reached if t.op.type in ("VariableV2", "ReadVariable") and t.op.attrs["variable"] is x
+        ]
+        return found
+    tensor = convert_to_tensor(x)
+    return [tensor] if tensor in reached else []

@@ -1,0 +1,548 @@
+"""The graph: named operations, name scopes, control dependencies, devices, collections, and bodies.
+
+A *body* is a sub-graph traced for the inside of a loop, of a branch or of a recurrent step. Its operations live in the
+same graph, so that names and variables work as everywhere, but they carry the body as their ``body`` attribute and run
+only as part of the node that owns it; a session can neither fetch nor feed them (TensorFlow's rule for while bodies).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from dynrnn.tf1.core import registry
+from dynrnn.tf1.core.infer import infer_specs
+from dynrnn.tf1.core.tensor import Tensor
+
+__all__ = ["Body", "Graph", "Operation", "get_default_graph", "init_scope", "name_scope", "reset_default_graph"]
+
+_VALID_OP_NAME = re.compile(r"^[A-Za-z0-9.][A-Za-z0-9_.\\\-/]*$")
+_VALID_SCOPE_NAME = re.compile(r"^[A-Za-z0-9_.\\\-/]*$")
+
+
+class Operation:
+    """A node of the graph: a type, inputs, attributes and outputs."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        name: str,
+        op_type: str,
+        inputs: Sequence[Tensor],
+        attrs: dict[str, Any],
+        control_inputs: Sequence[Operation],
+    ) -> None:
+        self.graph = graph
+        self.name = name
+        self.type = op_type
+        self.definition = registry.lookup(op_type)
+        self.inputs = list(inputs)
+        self.attrs = attrs
+        self.control_inputs = list(control_inputs)
+        self.body = graph.current_body
+        self.device = graph.current_device
+        self.outputs: list[Tensor] = []
+        self.traceback: list[Any] = []
+
+    def values(self) -> tuple[Tensor, ...]:
+        """The outputs."""
+        return tuple(self.outputs)
+
+    def get_attr(self, name: str) -> Any:
+        """The attribute of that name; ``ValueError`` when there is none."""
+        if name in self.attrs:
+            return self.attrs[name]
+        if name in ("T", "dtype", "DstT") and self.outputs:
+            return self.outputs[0].dtype.base_dtype
+        raise ValueError(f"Operation '{self.name}' has no attr named '{name}'.")
+
+    @property
+    def op_def(self) -> registry.OpDef:
+        return self.definition
+
+    @property
+    def node_def(self) -> Operation:
+        """The operation itself: it has ``name`` and ``device``, and its type as ``op``."""
+        return self
+
+    @property
+    def op(self) -> str:
+        return self.type
+
+    def run(self, feed_dict: Any = None, session: Any = None) -> None:
+        """Run the operation in ``session`` or the default one."""
+        _session_for("execute operation", "run", session, self.graph).run(self, feed_dict)
+
+    def colocation_groups(self) -> list[bytes]:
+        """TensorFlow's placement hint; it has no effect here."""
+        return [b"loc:@" + self.name.encode()]
+
+    def __repr__(self) -> str:
+        return f"<tf.Operation '{self.name}' type={self.type}>"
+
+    def __str__(self) -> str:
+        lines = [f'name: "{self.name}"', f'op: "{self.type}"']
+        lines += [f'input: "{t.name[:-2] if t.name.endswith(":0") else t.name}"' for t in self.inputs]
+        lines += [f'input: "^{op.name}"' for op in self.control_inputs]
+        return "\n".join(lines) + "\n"
+
+
+class Body:
+    """A traced sub-graph: ``inputs`` are its placeholders, ``outputs`` its results.
+
+    ``captures`` are the tensors of enclosing graphs that it uses; they become inputs of the node that runs the body.
+    ``program`` is the compiled form, made at the first run.
+    """
+
+    def __init__(self, graph: Graph, parent: Body | None) -> None:
+        self.graph = graph
+        self.parent = parent
+        self.inputs: list[Tensor] = []
+        self.outputs: list[Tensor] = []
+        self.captures: list[Tensor] = []
+        self.program: Any = None
+
+    def seal(self, outputs: Sequence[Tensor]) -> None:
+        """Fix the outputs and find the captures: every outside tensor that an output depends on."""
+        self.outputs = list(outputs)
+        seen_ops: set[Operation] = set()
+        captured: dict[Tensor, None] = {}
+        stack: list[Any] = list(reversed(self.outputs))
+        while stack:
+            item = stack.pop()
+            op = item.op if isinstance(item, Tensor) else item
+            if op.body is not self:
+                if isinstance(item, Tensor):
+                    captured.setdefault(item)
+                continue
+            if op in seen_ops:
+                continue
+            seen_ops.add(op)
+            stack.extend(reversed(op.control_inputs))
+            stack.extend(reversed(op.inputs))
+        self.captures = list(captured)
+
+
+class Graph:
+    """A TensorFlow 1 graph. The first one is the default graph; ``with g.as_default():`` makes another the default."""
+
+    def __init__(self) -> None:
+        self._operations: dict[str, Operation] = {}
+        self._names_in_use: dict[str, int] = {}
+        self._name_stack = ""
+        self._control_stack: list[list[Operation]] = []
+        self._device_stack: list[Any] = []
+        self._body: Body | None = None
+        self._collections: dict[Any, list[Any]] = {}
+        self._finalized = False
+        self.seed: int | None = None
+        self.variable_store: Any = None
+        self.scope_stack: Any = None
+        self._lock = threading.RLock()
+
+    # --- operations -------------------------------------------------------------------------------------------------
+
+    def create_op(
+        self,
+        op_type: str,
+        inputs: Sequence[Tensor],
+        attrs: dict[str, Any] | None = None,
+        name: str | None = None,
+        specs: Sequence[registry.Spec] | None = None,
+    ) -> Operation:
+        """Add an operation.
+
+        Args:
+            op_type: a registered type.
+            inputs: tensors of this graph.
+            attrs: passed to the kernel by keyword.
+            name: its name inside the current name scope, made unique; a name that ends in "/" is taken as it is.
+            specs: dtypes and shapes of the outputs where the caller knows them; otherwise inferred.
+
+        Raises:
+            ValueError: inputs of another graph, or shapes that do not fit.
+            RuntimeError: the graph is finalized.
+        """
+        if self._finalized:
+            raise RuntimeError("Graph is finalized and cannot be modified.")
+        attrs = attrs or {}
+        for tensor in inputs:
+            if tensor.graph is not self:
+                raise ValueError(f"{tensor} must be from the same graph as the operation {name or op_type}.")
+        with self._lock:
+            if name and name.endswith("/"):
+                full_name = name[:-1]
+                self._names_in_use.setdefault(full_name.lower(), 1)
+            else:
+                if name and not _VALID_OP_NAME.match(name) and not self._name_stack:
+                    raise ValueError(f"'{name}' is not a valid node name")
+                full_name = self.unique_name(name or op_type)
+            if full_name in self._operations:
+                raise ValueError(f"an operation named '{full_name}' exists already")
+            op = Operation(self, full_name, op_type, inputs, attrs, self._current_control_inputs())
+            if specs is None:
+                specs = infer_specs(op)
+            op.outputs = [Tensor(op, i, dtype, shape) for i, (dtype, shape) in enumerate(specs)]
+            self._operations[full_name] = op
+        return op
+
+    def get_operations(self) -> list[Operation]:
+        """All operations in the order in which they were made."""
+        return list(self._operations.values())
+
+    def get_operation_by_name(self, name: str) -> Operation:
+        """The operation of that name; ``KeyError`` when there is none."""
+        if not isinstance(name, str):
+            raise TypeError(f"Operation names are strings (or similar), not {type(name).__name__}.")
+        return self.as_graph_element(name, allow_tensor=False, allow_operation=True)
+
+    def get_tensor_by_name(self, name: str) -> Tensor:
+        """The tensor of that name ("op:0"); ``KeyError`` when there is none."""
+        if not isinstance(name, str):
+            raise TypeError(f"Tensor names are strings (or similar), not {type(name).__name__}.")
+        return self.as_graph_element(name, allow_tensor=True, allow_operation=False)
+
+    def as_graph_element(self, obj: Any, allow_tensor: bool = True, allow_operation: bool = True) -> Any:
+        """The tensor or operation of this graph that ``obj`` is, names, or stands for."""
+        if allow_tensor and allow_operation:
+            kinds = "Tensor or Operation"
+        else:
+            kinds = "Tensor" if allow_tensor else "Operation"
+        convert = getattr(obj, "_as_graph_element", None)
+        if convert is not None:
+            obj = convert()
+        if isinstance(obj, str):
+            return self._by_name(obj, allow_tensor, allow_operation)
+        if isinstance(obj, Tensor) and allow_tensor:
+            if obj.graph is not self:
+                raise ValueError(f"Tensor {obj} is not an element of this graph.")
+            return obj
+        if isinstance(obj, Operation) and allow_operation:
+            if obj.graph is not self:
+                raise ValueError(f"Operation {obj!r} is not an element of this graph.")
+            return obj
+        raise TypeError(f"Can not convert a {type(obj).__name__} into a {kinds}.")
+
+    def _by_name(self, name: str, allow_tensor: bool, allow_operation: bool) -> Any:
+        op_name, colon, index = name.partition(":")
+        if colon and allow_tensor:
+            if not index.isdigit():
+                raise ValueError(f"The name {name!r} looks like an (invalid) Tensor name: use '<op_name>:<output_index>'.")
+            if op_name not in self._operations:
+                raise KeyError(
+                    f"The name {name!r} refers to a Tensor which does not exist. "
+                    f"The operation, {op_name!r}, does not exist in the graph."
+                )
+            outputs = self._operations[op_name].outputs
+            if int(index) >= len(outputs):
+                raise KeyError(
+                    f"The name {name!r} refers to a Tensor which does not exist. "
+                    f"The operation, {op_name!r}, exists but only has {len(outputs)} outputs."
+                )
+            return outputs[int(index)]
+        if colon:
+            raise ValueError(f"The name {name!r} appears to refer to a Tensor, not a Operation.")
+        if not allow_operation:
+            if name in self._operations:
+                raise ValueError(
+                    f"The name {name!r} refers to an Operation, not a Tensor. Tensor names must be of the form "
+                    "'<op_name>:<output_index>'."
+                )
+            raise ValueError(f"The name {name!r} looks like an (invalid) Operation name, not a Tensor.")
+        if name not in self._operations:
+            raise KeyError(f"The name {name!r} refers to an Operation not in the graph.")
+        return self._operations[name]
+
+    def is_feedable(self, tensor: Any) -> bool:
+        """Whether a session may feed it."""
+        return tensor.op.body is None
+
+    def is_fetchable(self, element: Any) -> bool:
+        """Whether a session may fetch it."""
+        return (element.op if isinstance(element, Tensor) else element).body is None
+
+    @property
+    def version(self) -> int:
+        """Grows with every operation."""
+        return len(self._operations)
+
+    _last_id = version
+
+    def finalize(self) -> None:
+        """Refuse further operations."""
+        self._finalized = True
+
+    @property
+    def finalized(self) -> bool:
+        return self._finalized
+
+    # --- names, devices, dependencies ---------------------------------------------------------------------------------
+
+    def unique_name(self, name: str, mark_as_used: bool = True) -> str:
+        """``name`` in the current name scope with ``_1``, ``_2``, ... when taken; letter case does not distinguish."""
+        if self._name_stack:
+            name = f"{self._name_stack}/{name}"
+        key = name.lower()
+        count = self._names_in_use.get(key, 0)
+        if mark_as_used:
+            self._names_in_use[key] = count + 1
+        if count == 0:
+            return name
+        while f"{key}_{count}" in self._names_in_use:
+            count += 1
+        if mark_as_used:
+            self._names_in_use[f"{key}_{count}"] = 1
+        return f"{name}_{count}"
+
+    @contextlib.contextmanager
+    def name_scope(self, name: str | None) -> Iterator[str]:
+        """Operations made inside get names below ``name``; yields the scope with a "/" at its end.
+
+        A name ending in "/" re-enters that very scope; None or "" goes back to the top.
+        """
+        if name and not _VALID_SCOPE_NAME.match(name):
+            raise ValueError(f"'{name}' is not a valid scope name")
+        if name and not self._name_stack and not _VALID_OP_NAME.match(name):
+            raise ValueError(f"'{name}' is not a valid scope name")
+        previous = self._name_stack
+        if not name:
+            self._name_stack = ""
+        elif name.endswith("/"):
+            self._name_stack = name[:-1]
+        else:
+            self._name_stack = self.unique_name(name)
+        try:
+            yield self._name_stack + "/" if self._name_stack else ""
+        finally:
+            self._name_stack = previous
+
+    def get_name_scope(self) -> str:
+        """The current name scope without a final "/"."""
+        return self._name_stack
+
+    @contextlib.contextmanager
+    def device(self, device_name: Any) -> Iterator[None]:
+        """Record a device on the operations made inside. Placement has no effect here: everything runs on the CPU."""
+        self._device_stack.append(device_name)
+        try:
+            yield
+        finally:
+            self._device_stack.pop()
+
+    @property
+    def current_device(self) -> str:
+        """The innermost device given as a string; "" for none."""
+        for device in reversed(self._device_stack):
+            if device is None:
+                return ""
+            if isinstance(device, str):
+                return device if device.startswith("/device:") or not device else _canonical_device(device)
+        return ""
+
+    @contextlib.contextmanager
+    def colocate_with(self, op: Any, ignore_existing: bool = False) -> Iterator[None]:
+        """TensorFlow's placement hint; it has no effect here."""
+        yield
+
+    @contextlib.contextmanager
+    def control_dependencies(self, control_inputs: Iterable[Any] | None) -> Iterator[None]:
+        """Operations made inside run after ``control_inputs``; None drops the dependencies and bodies around."""
+        if control_inputs is None:
+            with self.outside():
+                yield
+            return
+        ops = []
+        for item in control_inputs:
+            element = self.as_graph_element(item)
+            ops.append(element.op if isinstance(element, Tensor) else element)
+        self._control_stack.append(ops)
+        try:
+            yield
+        finally:
+            self._control_stack.pop()
+
+    @property
+    def has_control_dependencies(self) -> bool:
+        """Whether an operation made now would get control inputs."""
+        return any(self._control_stack)
+
+    def _current_control_inputs(self) -> list[Operation]:
+        seen: dict[Operation, None] = {}
+        for ops in self._control_stack:
+            for op in ops:
+                # a dependency outside the current body is kept by the node that will run the body
+                if op.body is self._body:
+                    seen.setdefault(op)
+        return list(seen)
+
+    @contextlib.contextmanager
+    def outside(self) -> Iterator[None]:
+        """Leave every body and drop every control dependency: where variables are made."""
+        saved = self._body, self._control_stack
+        self._body, self._control_stack = None, []
+        try:
+            yield
+        finally:
+            self._body, self._control_stack = saved
+
+    @property
+    def current_body(self) -> Body | None:
+        return self._body
+
+    @contextlib.contextmanager
+    def trace_body(self) -> Iterator[Body]:
+        """Operations made inside belong to a new body."""
+        saved = self._body
+        self._body = Body(self, saved)
+        try:
+            yield self._body
+        finally:
+            self._body = saved
+
+    # --- collections -----------------------------------------------------------------------------------------------
+
+    def add_to_collection(self, name: Any, value: Any) -> None:
+        """Append ``value`` to the collection ``name``."""
+        self._collections.setdefault(name, []).append(value)
+
+    def add_to_collections(self, names: Any, value: Any) -> None:
+        """Append ``value`` to each of the collections."""
+        for name in (names,) if isinstance(names, str) else dict.fromkeys(names):
+            self.add_to_collection(name, value)
+
+    def get_collection_ref(self, name: Any) -> list[Any]:
+        """The list itself: changing it changes the collection."""
+        return self._collections.setdefault(name, [])
+
+    def get_collection(self, name: Any, scope: str | None = None) -> list[Any]:
+        """A copy of the collection; with ``scope`` only what has a name that the regular expression matches."""
+        items = self._collections.get(name, [])
+        if scope is None:
+            return list(items)
+        pattern = re.compile(scope)
+        return [item for item in items if hasattr(item, "name") and pattern.match(item.name)]
+
+    def get_all_collection_keys(self) -> list[Any]:
+        """The names of all collections."""
+        return [key for key in self._collections if isinstance(key, str)]
+
+    @property
+    def collections(self) -> list[Any]:
+        return self.get_all_collection_keys()
+
+    def clear_collection(self, name: Any) -> None:
+        """Empty the collection."""
+        self._collections.pop(name, None)
+
+    # --- as a default -------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def as_default(self) -> Iterator[Graph]:
+        """Make this the default graph inside."""
+        _STACK.graphs.append(self)
+        try:
+            yield self
+        finally:
+            _STACK.graphs.remove(self)
+
+
+def _canonical_device(device: str) -> str:
+    """``/cpu:0`` as TensorFlow prints it: ``/device:CPU:0``."""
+    return re.sub(r"/(cpu|gpu)(:|$)", lambda m: f"/device:{m[1].upper()}{m[2]}", device, flags=re.IGNORECASE)
+
+
+class _GraphStack(threading.local):
+    def __init__(self) -> None:
+        self.graphs: list[Graph] = []
+
+
+_STACK = _GraphStack()
+_global_graph: Graph | None = None
+
+
+def get_default_graph() -> Graph:
+    """The innermost graph of ``as_default()``, or the global default graph."""
+    global _global_graph
+    if _STACK.graphs:
+        return _STACK.graphs[-1]
+    if _global_graph is None:
+        _global_graph = Graph()
+    return _global_graph
+
+
+def reset_default_graph() -> None:
+    """Start a new global default graph."""
+    global _global_graph
+    if _STACK.graphs:
+        raise AssertionError(
+            "Do not use tf.reset_default_graph() to clear nested graphs. "
+            "If you need a cleared graph, exit the nesting and create a new graph."
+        )
+    _global_graph = Graph()
+
+
+class name_scope:  # noqa: N801 - TensorFlow's name
+    """``with tf.name_scope(name, default_name, values) as scope``: a name scope of the default graph."""
+
+    def __init__(self, name: str | None = None, default_name: str | None = None, values: Any = None) -> None:
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"name for name_scope must be a string, got {name!r}")
+        if name is None and default_name is None and values is not None:
+            raise ValueError("at least one of name (None) and default_name (None) must be provided")
+        self._given = name
+        self._name = default_name if name is None else name
+        self._graph = graph_of(values)
+
+    @property
+    def name(self) -> str | None:
+        return self._name
+
+    def __enter__(self) -> str:
+        self._stack = contextlib.ExitStack()
+        if self._graph is not get_default_graph():
+            self._stack.enter_context(self._graph.as_default())
+        return self._stack.enter_context(self._graph.name_scope(self._name))
+
+    def __exit__(self, *exc_info: Any) -> None:
+        self._stack.__exit__(*exc_info)
+
+
+def graph_of(values: Any) -> Graph:
+    """The graph of the first graph element among ``values``, else the default graph."""
+    for value in values or ():
+        if isinstance(value, (Tensor, Operation)):
+            return value.graph
+    return get_default_graph()
+
+
+@contextlib.contextmanager
+def init_scope() -> Iterator[None]:
+    """Leave bodies and control dependencies of the default graph."""
+    with get_default_graph().outside():
+        yield
+
+
+def _session_for(what: str, method: str, session: Any, graph: Graph) -> Any:
+    """The session given, or the default one; errors in TensorFlow's words."""
+    from dynrnn.tf1.core.session import get_default_session
+
+    if session is None:
+        session = get_default_session()
+        if session is None:
+            raise ValueError(
+                f"Cannot {what} using `{method}()`: No default session is registered. Use `with sess.as_default()` "
+                f"or pass an explicit session to `{method}(session=sess)`"
+            )
+        if session.graph is not graph:
+            raise ValueError(
+                f"Cannot use the default session to {what}: the tensor's graph is different from the session's graph. "
+                f"Pass an explicit session to `{method}(session=sess)`."
+            )
+    elif session.graph is not graph:
+        raise ValueError(
+            f"Cannot use the given session to {what}: the tensor's graph is different from the session's graph."
+        )
+    return session

@@ -1,0 +1,238 @@
+"""Static results of operations: dtypes and shapes, found while the graph is built.
+
+Two ways lead there. Common operations have a rule (``broadcast``, ``same_as_first``, and those written beside their
+kernels), which follows TensorFlow where an unknown dimension meets a known one. Every other operation is *probed*: its
+kernel runs on meta tensors, which have shapes and no data, once with every unknown dimension set to one odd number and
+once to another; what comes out equal both times does not depend on the unknown, what differs is unknown itself.
+
+Values are treated the same way where they matter for shapes (``tf.reshape(x, [tf.shape(x)[0], -1])``): the small
+integer graph below a shape argument is evaluated with the unknown numbers set to two different values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from dynrnn.tf1.core import dtypes
+from dynrnn.tf1.core.tensor_shape import TensorShape, unknown_shape
+
+if TYPE_CHECKING:
+    from dynrnn.tf1.core.graph import Operation
+    from dynrnn.tf1.core.registry import Spec
+    from dynrnn.tf1.core.tensor import Tensor
+
+__all__ = [
+    "broadcast",
+    "broadcast_bool",
+    "broadcast_shapes",
+    "constant_value",
+    "constant_value_as_shape",
+    "infer_specs",
+    "same_as_first",
+]
+
+# Sizes for unknown dimensions: primes that programs do not use, so that no accident makes them fit a known dimension.
+_SIZES = (1009, 2003)
+# Values for unknown integers: a small and a large one, so that min, max and comparisons with either are seen to vary.
+_VALUES = (2, 1009)
+_MAX_FOLDED = 4096
+
+
+def infer_specs(op: Operation) -> list[Spec]:
+    """Dtype and static shape of each output of ``op``.
+
+    Raises:
+        ValueError: the inputs do not fit together.
+    """
+    rule = op.definition.infer
+    try:
+        return rule(op.inputs, op.attrs) if rule is not None else _probe(op)
+    except ValueError as error:
+        shapes = ", ".join(str(t.shape).replace("(", "[").replace(",)", "]").replace(")", "]") for t in op.inputs)
+        raise ValueError(f"{error} for '{op.name}' (op: '{op.type}') with input shapes: {shapes}.") from None
+
+
+# --- rules ------------------------------------------------------------------------------------------------------------
+
+
+def same_as_first(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
+    """The dtype and shape of the first input."""
+    return [(inputs[0].dtype.base_dtype, inputs[0].shape)]
+
+
+def broadcast_shapes(a: TensorShape, b: TensorShape) -> TensorShape:
+    """The shape of an elementwise operation; an unknown dimension against 1 stays unknown, against n > 1 is n."""
+    if a.ndims is None or b.ndims is None:
+        return TensorShape(None)
+    left, right = a.as_list(), b.as_list()
+    width = max(len(left), len(right))
+    left, right = [1] * (width - len(left)) + left, [1] * (width - len(right)) + right
+    dims: list[int | None] = []
+    for x, y in zip(left, right, strict=True):
+        if x == 1 or y == 1:
+            dims.append(y if x == 1 else x)
+        elif x is None or y is None:
+            dims.append(y if x is None else x)
+        elif x == y:
+            dims.append(x)
+        else:
+            raise ValueError(f"Dimensions must be equal, but are {x} and {y}")
+    return TensorShape(dims)
+
+
+def _broadcast_all(inputs: Sequence[Tensor]) -> TensorShape:
+    shape = inputs[0].shape
+    for other in inputs[1:]:
+        shape = broadcast_shapes(shape, other.shape)
+    return shape
+
+
+def broadcast(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
+    """Elementwise: the first input's dtype, the shapes of all broadcast."""
+    return [(inputs[0].dtype.base_dtype, _broadcast_all(inputs))]
+
+
+def broadcast_bool(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
+    """Elementwise with a boolean result."""
+    return [(dtypes.bool_, _broadcast_all(inputs))]
+
+
+# --- probing ----------------------------------------------------------------------------------------------------------
+
+
+def _probe(op: Operation) -> list[Spec]:
+    if any(t.shape.ndims is None for t in op.inputs):
+        return [(op.inputs[0].dtype.base_dtype, unknown_shape())]
+    known = all(t.shape.is_fully_defined() for t in op.inputs)
+    try:
+        first = _run_on_meta(op, _SIZES[0])
+        second = first if known else _run_on_meta(op, _SIZES[1])
+    except Exception as error:
+        if known:
+            raise ValueError(str(error).splitlines()[0]) from None
+        return _probe_rank(op, error)
+    specs: list[Spec] = []
+    for a, b in zip(first, second, strict=True):
+        shape = (
+            TensorShape([x if x == y else None for x, y in zip(a.shape, b.shape, strict=True)])
+            if a.dim() == b.dim()
+            else TensorShape(None)
+        )
+        specs.append((dtypes.as_dtype(a.dtype), shape))
+    return specs
+
+
+def _probe_rank(op: Operation, error: Exception) -> list[Spec]:
+    """Unknown dimensions that only fit as 1, or not at all: keep what can be said, the ranks and dtypes."""
+    try:
+        outputs = _run_on_meta(op, 1)
+    except Exception:
+        raise ValueError(str(error).splitlines()[0]) from None
+    return [(dtypes.as_dtype(t.dtype), unknown_shape(t.dim())) for t in outputs]
+
+
+def _run_on_meta(op: Operation, size: int) -> list[torch.Tensor]:
+    arguments = []
+    for tensor in op.inputs:
+        value = _evaluate(tensor, None, {}) if not tensor.dtype.is_floating else None
+        if value is None:
+            shape = [size if d is None else d for d in tensor.shape.as_list()]
+            value = torch.empty(shape, dtype=tensor.dtype.base_dtype.torch_dtype, device="meta")
+        arguments.append(value)
+    with torch.no_grad():
+        result = op.definition.kernel(*arguments, **op.attrs)
+    return list(result) if isinstance(result, (tuple, list)) else [result]
+
+
+# --- values -----------------------------------------------------------------------------------------------------------
+
+
+def constant_value(tensor: Tensor) -> np.ndarray | None:
+    """The value of ``tensor`` as a numpy array if the graph alone decides it, else None."""
+    value = _evaluate(tensor, None, {})
+    return value.numpy() if isinstance(value, torch.Tensor) else value
+
+
+def partial_value(tensor: Tensor) -> list[int | None] | None:
+    """The elements of an integer vector, None for those that are not known; None when nothing is."""
+    if tensor.shape.ndims != 1:
+        return None
+    first, second = (_evaluate(tensor, v, {}) for v in _VALUES)
+    if first is None or second is None or first.shape != second.shape:
+        return None
+    return [a if a == b else None for a, b in zip(first.tolist(), second.tolist(), strict=True)]
+
+
+def constant_value_as_shape(tensor: Tensor) -> TensorShape:
+    """The shape that an integer vector describes, as far as it is known; -1 counts as unknown."""
+    values = partial_value(tensor)
+    if values is None:
+        return unknown_shape(tensor.shape[0].value if tensor.shape.ndims == 1 else None)
+    return TensorShape([None if v is None or v < 0 else v for v in values])
+
+
+def _evaluate(tensor: Tensor, unknown: int | None, memo: dict[Any, Any]) -> Any:
+    """The value of ``tensor`` with every unknown integer set to ``unknown``; None when it cannot be had."""
+    if tensor in memo:
+        return memo[tensor]
+    memo[tensor] = None  # a value that depends on itself (never, in a graph) or is too deep is not known
+    memo[tensor] = value = _evaluate_op(tensor, unknown, memo)
+    return value
+
+
+def _evaluate_op(tensor: Tensor, unknown: int | None, memo: dict[Any, Any]) -> Any:
+    op = tensor.op
+    if op.type == "Const":
+        return op.attrs["value"]
+    if len(memo) > 200:
+        return None
+    if op.type in ("Shape", "Size", "Rank"):
+        return _evaluate_shape_op(op, unknown)
+    if op.type in ("Placeholder", "PlaceholderWithDefault", "BodyInput"):
+        return _stand_in(tensor, unknown)
+    definition = op.definition
+    if definition.stateful or definition.needs_run or not op.inputs:
+        return None
+    if unknown is not None and not (tensor.dtype.is_integer or tensor.dtype.is_bool):
+        return None
+    if (tensor.shape.num_elements() or 0) > _MAX_FOLDED:
+        return None
+    arguments = []
+    for source in op.inputs:
+        if (source.shape.num_elements() or 0) > _MAX_FOLDED:
+            return None
+        value = _evaluate(source, unknown, memo)
+        if value is None:
+            return None
+        arguments.append(value)
+    try:
+        with torch.no_grad():
+            result = definition.kernel(*arguments, **op.attrs)
+    except Exception:  # a stand-in value that the operation cannot take tells nothing about the real one
+        return None
+    return result[tensor.value_index] if isinstance(result, (tuple, list)) else result
+
+
+def _evaluate_shape_op(op: Operation, unknown: int | None) -> torch.Tensor | None:
+    shape = op.inputs[0].shape
+    dtype = op.outputs[0].dtype.torch_dtype if op.outputs else torch.int32
+    if shape.ndims is None:
+        return None
+    if op.type == "Rank":
+        return torch.tensor(shape.ndims, dtype=dtype)
+    dims = [unknown if d is None else d for d in shape.as_list()]
+    if any(d is None for d in dims):
+        return None
+    return torch.tensor(dims if op.type == "Shape" else int(np.prod(dims, dtype=np.int64)), dtype=dtype)
+
+
+def _stand_in(tensor: Tensor, unknown: int | None) -> torch.Tensor | None:
+    if unknown is None or not tensor.dtype.is_integer or not tensor.shape.is_fully_defined():
+        return None
+    if (tensor.shape.num_elements() or 0) > 64:
+        return None
+    return torch.full(tensor.shape.as_list(), unknown, dtype=tensor.dtype.torch_dtype)

@@ -1,0 +1,229 @@
+"""Plans: a set of targets compiled into a straight list of kernel calls.
+
+A plan is made once for each combination of fetches and feeds (:class:`dynrnn.tf1.core.session.Session` caches them), and
+once for each body. It holds the operations that the targets need, in an order in which every operation comes after its
+inputs and control inputs; constants are in their slots beforehand, identities cost nothing, and a value is dropped after
+its last use.
+
+Gradients: a ``SymbolicGradient`` operation asks torch's autograd for the derivatives of values computed earlier in the
+same plan. Only the tensors that a gradient is taken with respect to are made to require grad, right after they are
+computed; everything before them stays outside autograd's record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+
+from dynrnn.tf1.core import errors
+from dynrnn.tf1.core.graph import Body, Operation
+from dynrnn.tf1.core.tensor import Tensor
+
+__all__ = ["Plan", "body_program"]
+
+GRADIENT = "SymbolicGradient"
+# types whose kernel hands its single input on
+_PASSES = frozenset({"Identity", "Exit"})
+# types that only order others
+_ORDER_ONLY = frozenset({"NoOp"})
+
+_SEVERAL = (list, tuple)
+
+_RUN_SLOT = 0
+
+# (kernel, input slots, output slots or one slot, slots to clear, operation)
+_Step = tuple[Callable[..., Any], tuple[int, ...], Any, tuple[int, ...], Operation]
+
+
+def gradient_sources(op: Operation) -> list[Tensor]:
+    """The tensors with respect to which a gradient operation differentiates: its last inputs."""
+    return op.inputs[len(op.attrs["has_grad"]) + sum(op.attrs["has_grad"]) :]
+
+
+def watched(value: Any) -> Any:
+    """``value`` as a node of its own in autograd's record, so that gradients can be taken with respect to it."""
+    if not isinstance(value, torch.Tensor) or not (value.is_floating_point() or value.is_complex()):
+        return value
+    # a view is a new node for a value with a history; a detached one starts a history
+    return value.view_as(value) if value.requires_grad else value.detach().requires_grad_()
+
+
+class Plan:
+    """Straight-line program for ``targets`` given ``feeds``.
+
+    Args:
+        targets: tensors and operations wanted.
+        feeds: tensors whose values :meth:`run` gets, in this order.
+        body: the body whose operations are planned; None for the graph itself.
+    """
+
+    def __init__(self, targets: Sequence[Tensor | Operation], feeds: Sequence[Tensor], body: Body | None = None) -> None:
+        self._body = body
+        self._slots: dict[Tensor, int] = {tensor: i + 1 for i, tensor in enumerate(feeds)}
+        self._next_slot = len(feeds) + 1
+        self._constants: list[tuple[int, Any]] = []
+        order = self._order(targets)
+        gradients = [op for op in order if op.type == GRADIENT]
+        self.takes_gradients = bool(gradients)
+        self._watched = {t for op in gradients for t in gradient_sources(op)}
+        self._steps: list[_Step] = []
+        self._fed_watched = [self._slots[t] for t in feeds if t in self._watched]
+        higher = _gradients_of_gradients(order)
+        for op in order:
+            self._emit(op, several=len(gradients) > 1, higher=op in higher)
+        self._outputs = [self._slots[t] if isinstance(t, Tensor) else None for t in targets]
+        self._free_early()
+        self._template: list[Any] = [None] * self._next_slot
+        for slot, value in self._constants:
+            self._template[slot] = value
+        self._fed = len(feeds)
+
+    def _order(self, targets: Sequence[Tensor | Operation]) -> list[Operation]:
+        """Depth first, inputs before users; variables are read before anything may change them."""
+        reads: list[Operation] = []
+        order: list[Operation] = []
+        done: set[Operation] = set()
+        stack: list[tuple[Any, bool]] = [(target, False) for target in reversed(targets)]
+        while stack:
+            item, expanded = stack.pop()
+            if isinstance(item, Tensor):
+                if item in self._slots:
+                    continue
+                item = item.op
+            if item in done or item.body is not self._body:
+                continue
+            if expanded:
+                done.add(item)
+                (reads if item.type == "VariableV2" else order).append(item)
+                continue
+            stack.append((item, True))
+            stack.extend((op, False) for op in reversed(item.control_inputs))
+            stack.extend((tensor, False) for tensor in reversed(item.inputs))
+        return reads + order
+
+    def _emit(self, op: Operation, several: bool, higher: bool) -> None:
+        unwatched = not any(t in self._watched for t in op.outputs)
+        if op.type == "Const" and unwatched:
+            self._constants.append((self._new_slot(op.outputs[0]), op.attrs["value"]))
+            return
+        if op.type in _PASSES and unwatched:
+            # a fed output keeps its fed value
+            self._slots.setdefault(op.outputs[0], self._slots[op.inputs[0]])
+            return
+        if op.type in _ORDER_ONLY:
+            return
+        definition = op.definition
+        attrs = op.attrs
+        if op.type == GRADIENT:
+            attrs = {**attrs, "retain_graph": several or higher, "create_graph": higher}
+        kernel = partial(definition.kernel, **attrs) if attrs else definition.kernel
+        ins = tuple(self._slots[t] for t in op.inputs)
+        if definition.needs_run:
+            ins = (_RUN_SLOT, *ins)
+        # a fed output must not be overwritten: it is computed into a slot that nobody reads
+        fed = [t in self._slots for t in op.outputs]
+        outs = [self._unread_slot() if is_fed else self._new_slot(t) for t, is_fed in zip(op.outputs, fed, strict=True)]
+        single = len(outs) == 1
+        self._steps.append((kernel, ins, outs[0] if single else tuple(outs), (), op))
+        for tensor, slot, is_fed in zip(op.outputs, outs, fed, strict=True):
+            if tensor in self._watched and not is_fed:
+                self._steps.append((watched, (slot,), slot, (), op))
+
+    def _new_slot(self, tensor: Tensor) -> int:
+        self._slots[tensor] = slot = self._unread_slot()
+        return slot
+
+    def _unread_slot(self) -> int:
+        self._next_slot += 1
+        return self._next_slot - 1
+
+    def _free_early(self) -> None:
+        """After its last use a slot is cleared, so that the memory of intermediate values is given back."""
+        keep = {slot for slot, _ in self._constants} | {s for s in self._outputs if s is not None} | {_RUN_SLOT}
+        last: dict[int, int] = {}
+        for index, (_, ins, outs, _, _) in enumerate(self._steps):
+            for slot in (*ins, *((outs,) if isinstance(outs, int) else outs)):
+                last[slot] = index
+        frees: dict[int, list[int]] = {}
+        for slot, index in last.items():
+            if slot not in keep:
+                frees.setdefault(index, []).append(slot)
+        self._steps = [
+            (kernel, ins, outs, tuple(frees.get(index, ())), op)
+            for index, (kernel, ins, outs, _, op) in enumerate(self._steps)
+        ]
+
+    @property
+    def operations(self) -> list[Operation]:
+        """The operations that a run executes, in order."""
+        return [op for kernel, _, _, _, op in self._steps if kernel is not watched]
+
+    def run(self, run: Any, feed_values: Sequence[Any]) -> list[Any]:
+        """Execute; gives one value per target, None for operations.
+
+        Args:
+            run: the session's state, for the kernels that need it.
+            feed_values: one per feed.
+        """
+        values = self._template.copy()
+        values[_RUN_SLOT] = run
+        values[1 : 1 + self._fed] = feed_values
+        for slot in self._fed_watched:
+            values[slot] = watched(values[slot])
+        for kernel, ins, outs, frees, op in self._steps:
+            try:
+                result = kernel(*[values[i] for i in ins])
+            except errors.OpError as error:
+                if error.op is None:
+                    error.op = op
+                raise
+            except Exception as error:
+                raise errors.from_exception(op, error) from error
+            if type(outs) is int:
+                # a kernel with a variable number of outputs gives a list also when there is one
+                values[outs] = result[0] if type(result) in _SEVERAL else result
+            else:
+                for slot, item in zip(outs, result, strict=True):
+                    values[slot] = item
+            for slot in frees:
+                values[slot] = None
+        return [None if slot is None else values[slot] for slot in self._outputs]
+
+
+def _gradients_of_gradients(order: Sequence[Operation]) -> set[Operation]:
+    """The gradient operations whose results another gradient operation differentiates."""
+    below: dict[Operation, set[Operation]] = {}
+    result: set[Operation] = set()
+    for op in order:
+        sources: set[Operation] = set()
+        for tensor in op.inputs:
+            sources |= below.get(tensor.op, set())
+        if op.type == GRADIENT:
+            result |= sources
+            sources = sources | {op}
+        below[op] = sources
+    return result
+
+
+class _BodyProgram:
+    """A body as a function of its captured values and inputs."""
+
+    def __init__(self, body: Body) -> None:
+        self._plan = Plan(body.outputs, [*body.captures, *body.inputs], body)
+
+    def __call__(self, run: Any, captured: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
+        plan = self._plan
+        if plan.takes_gradients and not torch.is_grad_enabled():
+            with torch.enable_grad():
+                return [v.detach() if isinstance(v, torch.Tensor) else v for v in plan.run(run, [*captured, *inputs])]
+        return plan.run(run, [*captured, *inputs])
+
+
+def body_program(body: Body) -> _BodyProgram:
+    """The compiled form of ``body``: ``program(run, captured, inputs) -> outputs``; made once."""
+    if body.program is None:
+        body.program = _BodyProgram(body)
+    return body.program

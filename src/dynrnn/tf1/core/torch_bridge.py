@@ -1,0 +1,72 @@
+"""Torch functions on graph tensors.
+
+``torch.tanh(x)`` with a graph tensor ``x`` records the TensorFlow operation that means the same, where a namespace has
+registered one with :func:`translates`; any other torch function becomes a node of its own that calls it. This is what
+lets one formula, written in torch functions, serve both faces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import optree
+
+from dynrnn.tf1.core.convert import convert_to_tensor
+from dynrnn.tf1.core.graph import get_default_graph
+from dynrnn.tf1.core.registry import register
+from dynrnn.tf1.core.tensor import Tensor
+from dynrnn.tf1.core.variables import Variable
+
+__all__ = ["translates"]
+
+_TRANSLATIONS: dict[Any, Callable[..., Any]] = {}
+
+
+def translates(*torch_functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorator: the function is what ``torch_functions`` mean on graph tensors; it takes their arguments."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for torch_function in torch_functions:
+            _TRANSLATIONS[torch_function] = function
+        return function
+
+    return decorate
+
+
+class _Hole:
+    """Where the i-th input goes among the arguments of a torch function."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+
+@register("TorchCall")
+def _torch_call(*values: Any, function: Callable[..., Any], arguments: Any) -> Any:
+    args, kwargs = optree.tree_map(
+        lambda leaf: values[leaf.index] if isinstance(leaf, _Hole) else leaf, arguments, none_is_leaf=True
+    )
+    return function(*args, **kwargs)
+
+
+def _record(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    translation = _TRANSLATIONS.get(function)
+    if translation is not None:
+        return translation(*args, **kwargs)
+    inputs: list[Tensor] = []
+
+    def hole(leaf: Any) -> Any:
+        if isinstance(leaf, Variable):
+            leaf = convert_to_tensor(leaf)
+        if not isinstance(leaf, Tensor):
+            return leaf
+        inputs.append(leaf)
+        return _Hole(len(inputs) - 1)
+
+    arguments = optree.tree_map(hole, (args, kwargs), none_is_leaf=True)
+    name = getattr(function, "__name__", "torch_call").strip("_") or "torch_call"
+    op = get_default_graph().create_op("TorchCall", inputs, {"function": function, "arguments": arguments}, name)
+    return op.outputs[0] if len(op.outputs) == 1 else tuple(op.outputs)
+
+
+Tensor.torch_bridge = staticmethod(_record)

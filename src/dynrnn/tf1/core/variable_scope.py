@@ -1,0 +1,550 @@
+"""``variable_scope`` and ``get_variable``: variables by name, made once and shared on request."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from dynrnn.tf1.core import dtypes
+from dynrnn.tf1.core.dtypes import as_dtype
+from dynrnn.tf1.core.graph import Graph, get_default_graph, graph_of
+from dynrnn.tf1.core.tensor import Tensor
+from dynrnn.tf1.core.tensor_shape import as_shape
+from dynrnn.tf1.core.variables import GraphKeys, Variable
+
+__all__ = ["AUTO_REUSE", "VariableScope", "get_variable", "get_variable_scope", "variable_op_scope", "variable_scope"]
+
+
+class _AutoReuse:
+    """Makes a variable when there is none of the name, and shares it when there is."""
+
+    value = 1
+
+    def __repr__(self) -> str:
+        return "<_ReuseMode.AUTO_REUSE: 1>"
+
+    def __copy__(self) -> _AutoReuse:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> _AutoReuse:
+        return self
+
+
+AUTO_REUSE = _AutoReuse()
+
+
+class _VariableStore:
+    """The variables of one graph by name, and how often each variable scope was opened."""
+
+    def __init__(self) -> None:
+        self.variables: dict[str, Variable] = {}
+        self.scope_counts: dict[str, int] = {}
+
+    def open_scope(self, name: str) -> None:
+        self.scope_counts[name] = self.scope_counts.get(name, 0) + 1
+
+    def close_subscopes(self, name: str | None) -> None:
+        """Opening a scope again numbers its inner default names anew, so that a reused scope finds its variables."""
+        for key in list(self.scope_counts):
+            if name is None or key.startswith(name + "/"):
+                self.scope_counts[key] = 0
+
+    def count(self, name: str) -> int:
+        return self.scope_counts.get(name, 0)
+
+
+def _store(graph: Graph) -> _VariableStore:
+    if graph.variable_store is None:
+        graph.variable_store = _VariableStore()
+    return graph.variable_store
+
+
+class VariableScope:
+    """Where ``get_variable`` makes its variables: a name prefix and defaults."""
+
+    def __init__(
+        self,
+        reuse: Any,
+        name: str = "",
+        initializer: Any = None,
+        regularizer: Any = None,
+        caching_device: Any = None,
+        partitioner: Any = None,
+        custom_getter: Any = None,
+        name_scope: str = "",
+        dtype: Any = dtypes.float32,
+        use_resource: Any = None,
+        constraint: Any = None,
+    ) -> None:
+        self._name = name
+        self._initializer = initializer
+        self._regularizer = regularizer
+        self._reuse = reuse
+        self._caching_device = caching_device
+        self._partitioner = partitioner
+        self._custom_getter = custom_getter
+        self._name_scope = name_scope
+        self._dtype = as_dtype(dtype)
+        self._use_resource = use_resource
+        self._constraint = constraint
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def original_name_scope(self) -> str:
+        """The name scope of the first entry."""
+        return self._name_scope
+
+    @property
+    def reuse(self) -> Any:
+        return self._reuse
+
+    @property
+    def initializer(self) -> Any:
+        return self._initializer
+
+    @property
+    def regularizer(self) -> Any:
+        return self._regularizer
+
+    @property
+    def dtype(self) -> dtypes.DType:
+        return self._dtype
+
+    @property
+    def use_resource(self) -> Any:
+        return self._use_resource
+
+    @property
+    def caching_device(self) -> Any:
+        return self._caching_device
+
+    @property
+    def partitioner(self) -> Any:
+        return self._partitioner
+
+    @property
+    def custom_getter(self) -> Any:
+        return self._custom_getter
+
+    @property
+    def constraint(self) -> Any:
+        return self._constraint
+
+    def reuse_variables(self) -> None:
+        """From now on ``get_variable`` only finds variables."""
+        self._reuse = True
+
+    def set_initializer(self, initializer: Any) -> None:
+        """The initializer for variables that name none."""
+        self._initializer = initializer
+
+    def set_regularizer(self, regularizer: Any) -> None:
+        """The regularizer for variables that name none."""
+        self._regularizer = regularizer
+
+    def set_dtype(self, dtype: Any) -> None:
+        """The dtype for variables that name none."""
+        self._dtype = as_dtype(dtype)
+
+    def set_use_resource(self, use_resource: Any) -> None:
+        """Accepted; every variable has one semantics here."""
+        self._use_resource = use_resource
+
+    def set_caching_device(self, caching_device: Any) -> None:
+        """Accepted; no effect."""
+        self._caching_device = caching_device
+
+    def set_partitioner(self, partitioner: Any) -> None:
+        """Accepted; variables are not partitioned."""
+        self._partitioner = partitioner
+
+    def set_custom_getter(self, custom_getter: Any) -> None:
+        """The function that wraps every ``get_variable`` inside."""
+        self._custom_getter = custom_getter
+
+    def get_collection(self, name: Any) -> list[Any]:
+        """The members of the collection that are below this scope."""
+        return get_default_graph().get_collection(name, self._name + "/" if self._name else None)
+
+    def trainable_variables(self) -> list[Any]:
+        """The trainable variables below this scope."""
+        return self.get_collection(GraphKeys.TRAINABLE_VARIABLES)
+
+    def global_variables(self) -> list[Any]:
+        """The global variables below this scope."""
+        return self.get_collection(GraphKeys.GLOBAL_VARIABLES)
+
+    def local_variables(self) -> list[Any]:
+        """The local variables below this scope."""
+        return self.get_collection(GraphKeys.LOCAL_VARIABLES)
+
+    def get_variable(self, name: str, **kwargs: Any) -> Variable:
+        """``get_variable`` with this scope's prefix and defaults."""
+        full_name = f"{self._name}/{name}" if self._name else name
+        with contextlib.ExitStack() as stack:
+            # operations of a variable are named by the variable alone, whatever the name scope
+            stack.enter_context(get_default_graph().name_scope(None))
+            reuse = kwargs.pop("reuse", None)
+            if kwargs.get("initializer") is None:
+                kwargs["initializer"] = self._initializer
+            if kwargs.get("regularizer") is None:
+                kwargs["regularizer"] = self._regularizer
+            if kwargs.get("dtype") is None:
+                kwargs["dtype"] = self._dtype
+            getter: Callable[..., Any] = _get_or_create
+            custom = kwargs.pop("custom_getter", None)
+            for wrapper in (self._custom_getter, custom):
+                if wrapper is not None:
+                    getter = partial(wrapper, getter)
+            return getter(name=full_name, reuse=self._reuse if reuse is None else reuse, **kwargs)
+
+    def _copy(self, **changes: Any) -> VariableScope:
+        scope = VariableScope.__new__(VariableScope)
+        scope.__dict__.update(self.__dict__)
+        scope.__dict__.update(changes)
+        return scope
+
+
+def _get_or_create(
+    name: str,
+    shape: Any = None,
+    dtype: Any = dtypes.float32,
+    initializer: Any = None,
+    regularizer: Any = None,
+    reuse: Any = None,
+    trainable: bool | None = None,
+    collections: Any = None,
+    validate_shape: bool = True,
+    constraint: Any = None,
+    **placement: Any,
+) -> Variable:
+    """The variable ``name`` of the default graph.
+
+    ``placement`` takes TensorFlow's remaining keywords (caching_device, partitioner, use_resource, synchronization,
+    aggregation), which choose where a variable lives and have no effect here.
+    """
+    graph = get_default_graph()
+    found = _store(graph).variables.get(name)
+    dtype = as_dtype(dtype).base_dtype
+    if found is not None:
+        return _shared(found, name, shape, dtype, reuse)
+    if reuse is True:
+        raise ValueError(
+            f"Variable {name} does not exist, or was not created with tf.get_variable(). "
+            "Did you mean to set reuse=tf.AUTO_REUSE in VarScope?"
+        )
+    if collections is not None and isinstance(collections, str):
+        raise ValueError(f"collections argument must be a list, tuple or set of names, got {collections!r}")
+    variable = _create(name, shape, dtype, initializer, trainable, collections, validate_shape, constraint)
+    _store(graph).variables[name] = variable
+    if regularizer is not None:
+        with graph.outside(), graph.name_scope(name + "/Regularizer/"):
+            loss = regularizer(variable)
+        if loss is not None:
+            graph.add_to_collection(GraphKeys.REGULARIZATION_LOSSES, loss)
+    return variable
+
+
+def _shared(found: Variable, name: str, shape: Any, dtype: dtypes.DType, reuse: Any) -> Variable:
+    if not reuse:
+        raise ValueError(
+            f"Variable {name} already exists, disallowed. "
+            "Did you mean to set reuse=True or reuse=tf.AUTO_REUSE in VarScope?"
+        )
+    if shape is not None and not as_shape(shape).is_compatible_with(found.shape):
+        raise ValueError(
+            f"Trying to share variable {name}, but specified shape {as_shape(shape)} and found shape {found.shape}."
+        )
+    if not dtype.is_compatible_with(found.dtype):
+        raise ValueError(
+            f"Trying to share variable {name}, but specified dtype {dtype.name} and found dtype "
+            f"{found.dtype.base_dtype.name}."
+        )
+    return found
+
+
+def _create(
+    name: str,
+    shape: Any,
+    dtype: dtypes.DType,
+    initializer: Any,
+    trainable: bool | None,
+    collections: Any,
+    validate_shape: bool,
+    constraint: Any,
+) -> Variable:
+    from dynrnn.tf1.init_ops import default_initializer
+
+    if initializer is None:
+        initializer = default_initializer(dtype)
+    if isinstance(initializer, type):
+        initializer = initializer()
+    value: Any
+    if callable(initializer) and not isinstance(initializer, (Tensor, Variable)):
+        if shape is None or not as_shape(shape).is_fully_defined():
+            raise ValueError(
+                f"Shape of a new variable ({name}) must be fully defined, but instead was "
+                f"{'<unknown>' if shape is None else as_shape(shape)}."
+            )
+        dims = as_shape(shape).as_list()
+        value = _initial_value_of(initializer, dims, dtype)
+        dtype_arg: Any = dtype
+    else:
+        if shape is not None:
+            raise ValueError("If initializer is a constant, do not specify shape.")
+        value, dtype_arg = initializer, None if isinstance(initializer, (Tensor, Variable)) else _constant_dtype(initializer, dtype)
+    return Variable(
+        value,
+        trainable=trainable,
+        collections=collections,
+        validate_shape=validate_shape,
+        name=name,
+        dtype=dtype_arg,
+        constraint=constraint,
+    )
+
+
+def _initial_value_of(initializer: Any, dims: list[Any], dtype: dtypes.DType) -> Callable[[], Any]:
+    def make() -> Any:
+        try:
+            return initializer(dims, dtype=dtype)
+        except TypeError as error:
+            # a plain function of the shape alone, as programs write them
+            if "dtype" not in str(error):
+                raise
+            return initializer(dims)
+
+    return make
+
+
+def _constant_dtype(value: Any, dtype: dtypes.DType) -> Any:
+    # TensorFlow keeps the type of a constant initializer, and of an array
+    return getattr(value, "dtype", None) or (None if dtype == dtypes.float32 else dtype)
+
+
+# --- the current scope ------------------------------------------------------------------------------------------------
+
+
+def _scope_holder(graph: Graph) -> list[VariableScope]:
+    if graph.scope_stack is None:
+        graph.scope_stack = [VariableScope(False)]
+    return graph.scope_stack
+
+
+def get_variable_scope() -> VariableScope:
+    """The current variable scope of the default graph."""
+    return _scope_holder(get_default_graph())[-1]
+
+
+def get_variable(
+    name: str,
+    shape: Any = None,
+    dtype: Any = None,
+    initializer: Any = None,
+    regularizer: Any = None,
+    trainable: bool | None = None,
+    collections: Any = None,
+    caching_device: Any = None,
+    partitioner: Any = None,
+    validate_shape: bool = True,
+    use_resource: Any = None,
+    custom_getter: Any = None,
+    constraint: Any = None,
+    synchronization: Any = None,
+    aggregation: Any = None,
+) -> Variable:
+    """The variable ``name`` of the current scope: a new one, or with ``reuse`` the one that is there.
+
+    Args:
+        name: its name below the scope's.
+        shape: its shape, fully known (not with a constant as initializer).
+        dtype: element type; by default the scope's, float32.
+        initializer: a function of shape and dtype, a tensor or a constant; by default the scope's, else Glorot uniform.
+        regularizer: a function of the variable; its result joins the collection REGULARIZATION_LOSSES.
+        trainable: whether optimizers train it.
+        collections: other collections than GLOBAL_VARIABLES.
+        custom_getter: a function around this one.
+
+    Raises:
+        ValueError: the variable exists and reuse was not asked for, or the other way round; or it has another shape or
+            dtype.
+    """
+    return get_variable_scope().get_variable(
+        name,
+        shape=shape,
+        dtype=dtype,
+        initializer=initializer,
+        regularizer=regularizer,
+        trainable=trainable,
+        collections=collections,
+        caching_device=caching_device,
+        partitioner=partitioner,
+        validate_shape=validate_shape,
+        use_resource=use_resource,
+        custom_getter=custom_getter,
+        constraint=constraint,
+        synchronization=synchronization,
+        aggregation=aggregation,
+    )
+
+
+class variable_scope:  # noqa: N801 - TensorFlow's name
+    """``with tf.variable_scope(name) as scope``: a prefix and defaults for ``get_variable``, and a name scope.
+
+    Args:
+        name_or_scope: a name, below the current scope; a ``VariableScope``, which is entered again; or None.
+        default_name: with None: a name that is made unique.
+        values: tensors whose graph is to be used.
+        initializer, regularizer, caching_device, partitioner, custom_getter, dtype, use_resource, constraint: defaults.
+        reuse: True: only find; AUTO_REUSE: find or make; None: as the enclosing scope; False is the same as None.
+        auxiliary_name_scope: False: open no name scope.
+
+    Raises:
+        ValueError: neither name nor default name; or ``reuse=True`` together with a default name.
+    """
+
+    def __init__(
+        self,
+        name_or_scope: Any,
+        default_name: str | None = None,
+        values: Any = None,
+        initializer: Any = None,
+        regularizer: Any = None,
+        caching_device: Any = None,
+        partitioner: Any = None,
+        custom_getter: Any = None,
+        reuse: Any = None,
+        dtype: Any = None,
+        use_resource: Any = None,
+        constraint: Any = None,
+        auxiliary_name_scope: bool = True,
+    ) -> None:
+        if default_name is None and name_or_scope is None:
+            raise ValueError("If default_name is None then name_or_scope is required")
+        if reuse not in (None, False, True) and reuse is not AUTO_REUSE:
+            raise ValueError(f"The reuse parameter must be True or False or None or tf.AUTO_REUSE, got {reuse!r}")
+        if name_or_scope is not None and not isinstance(name_or_scope, (str, VariableScope)):
+            raise TypeError("VariableScope: name_or_scope must be a string or VariableScope.")
+        if not isinstance(auxiliary_name_scope, bool):
+            raise TypeError(f"The auxiliary_name_scope must be `True` or `False`, while get {auxiliary_name_scope}")
+        self._name_or_scope = name_or_scope
+        self._default_name = default_name
+        self._values = values
+        self._reuse = None if reuse is False else reuse
+        self._auxiliary = auxiliary_name_scope
+        self._changes = {
+            "_initializer": initializer,
+            "_regularizer": regularizer,
+            "_caching_device": caching_device,
+            "_partitioner": partitioner,
+            "_custom_getter": custom_getter,
+            "_dtype": None if dtype is None else as_dtype(dtype),
+            "_use_resource": use_resource,
+            "_constraint": constraint,
+        }
+
+    def __enter__(self) -> VariableScope:
+        self._stack = contextlib.ExitStack()
+        try:
+            return self._enter()
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def _enter(self) -> VariableScope:
+        graph = graph_of(self._values)
+        if graph is not get_default_graph():
+            self._stack.enter_context(graph.as_default())
+        if self._name_or_scope is None:
+            if self._reuse is True:
+                raise ValueError("reuse=True cannot be used without a name_or_scope")
+            full = _unique_scope_name(graph, str(self._default_name))
+            parent = get_variable_scope().name
+            label = full[len(parent) + 1 :] if parent else full
+            scope_name = self._open_name_scope(graph, str(self._default_name))
+            return self._stack.enter_context(_entered(graph, label, scope_name, self._reuse, self._changes))
+        name = self._name_or_scope if isinstance(self._name_or_scope, str) else self._name_or_scope.name
+        label = name if isinstance(self._name_or_scope, str) else name.split("/")[-1]
+        scope_name = self._open_name_scope(graph, label) if label else graph.get_name_scope() + "/" * bool(graph.get_name_scope())
+        return self._stack.enter_context(_entered(graph, self._name_or_scope, scope_name, self._reuse, self._changes))
+
+    def _open_name_scope(self, graph: Graph, label: str) -> str:
+        if self._auxiliary:
+            return self._stack.enter_context(graph.name_scope(label))
+        current = graph.get_name_scope()
+        return current + "/" if current else ""
+
+    def __exit__(self, *exc_info: Any) -> Any:
+        return self._stack.__exit__(*exc_info)
+
+
+@contextlib.contextmanager
+def _entered(
+    graph: Graph, name_or_scope: Any, scope_name: str, reuse: Any, changes: dict[str, Any]
+) -> Iterator[VariableScope]:
+    """Make the scope the current one of ``graph``."""
+    holder = _scope_holder(graph)
+    store = _store(graph)
+    old = holder[-1]
+    given = {k: v for k, v in changes.items() if v is not None}
+    if isinstance(name_or_scope, VariableScope):
+        base = name_or_scope
+        new_name = base.name
+        changes_here: dict[str, Any] = {"_reuse": reuse or base.reuse or old.reuse}
+    else:
+        base = old
+        new_name = f"{old.name}/{name_or_scope}" if old.name else name_or_scope
+        changes_here = {"_reuse": reuse or old.reuse, "_name": new_name, "_name_scope": scope_name}
+    outer, inner = base.custom_getter, given.pop("_custom_getter", None)
+    if inner is not None:
+        given["_custom_getter"] = _compose_getters(outer, inner)
+    scope = base._copy(**changes_here, **given)
+    saved_counts = dict(store.scope_counts)
+    store.open_scope(new_name)
+    if isinstance(name_or_scope, VariableScope):
+        store.close_subscopes(new_name)
+    holder.append(scope)
+    try:
+        yield scope
+    finally:
+        holder.pop()
+        if isinstance(name_or_scope, VariableScope):
+            store.scope_counts = saved_counts
+        else:
+            store.close_subscopes(new_name)
+
+
+def _compose_getters(outer: Any, inner: Any) -> Any:
+    if outer is None:
+        return inner
+
+    def composed(getter: Any, *args: Any, **kwargs: Any) -> Any:
+        return inner(partial(outer, getter), *args, **kwargs)
+
+    return composed
+
+
+def _unique_scope_name(graph: Graph, prefix: str) -> str:
+    store = _store(graph)
+    current = get_variable_scope().name
+    name = f"{current}/{prefix}" if current else prefix
+    if store.count(name) == 0:
+        return name
+    number = 1
+    while store.count(f"{name}_{number}") > 0:
+        number += 1
+    return f"{name}_{number}"
+
+
+def variable_op_scope(values: Any, name_or_scope: Any, default_name: str | None = None, **kwargs: Any) -> variable_scope:
+    """The older spelling of :class:`variable_scope`."""
+    return variable_scope(name_or_scope, default_name, values, **kwargs)
+
+
+def no_regularizer(_: Any) -> None:
+    """For ``regularizer=``: none, even if the scope has one."""

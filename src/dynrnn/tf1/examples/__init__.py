@@ -1,0 +1,1 @@
+"""``tensorflow.examples``: the part of it that programs import."""

@@ -1,0 +1,428 @@
+"""RNN cells of the TF1 face: the cells of :mod:`dynrnn.cells` under TensorFlow's scopes and variable names.
+
+There is no formula here. Each class is the cell of the same name with `RNNCell` in front, which overrides the hooks: a
+weight is a variable of the current scope, noise is a random operation, a subscope is a variable scope. The formulas,
+written in torch functions, then record graph operations. Cells that programs derive from `RNNCell` stand beside them and
+nest with them in all wrappers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import torch
+
+from dynrnn import cells, nest
+from dynrnn.cells import initializers as cell_initializers
+from dynrnn.cells.base import assert_like_rnncell
+from dynrnn.cells.state import LSTMStateTuple
+from dynrnn.tf1 import array_ops, init_ops, random_ops
+from dynrnn.tf1.base_layer import LayerScope, snake_case
+from dynrnn.tf1.core.convert import constant, convert_to_tensor
+from dynrnn.tf1.core.dtypes import DType, as_dtype
+from dynrnn.tf1.core.graph import get_default_graph, name_scope
+from dynrnn.tf1.core.infer import constant_value
+from dynrnn.tf1.core.tensor import Tensor
+from dynrnn.tf1.core.tensor_shape import TensorShape
+from dynrnn.tf1.core.variable_scope import get_variable, variable_scope
+
+__all__ = [
+    "BasicLSTMCell",
+    "BasicRNNCell",
+    "DeviceWrapper",
+    "DropoutWrapper",
+    "EmbeddingWrapper",
+    "GRUCell",
+    "HighwayWrapper",
+    "InputProjectionWrapper",
+    "LSTMCell",
+    "LSTMStateTuple",
+    "LayerNormBasicLSTMCell",
+    "MultiRNNCell",
+    "OutputProjectionWrapper",
+    "RNNCell",
+    "ResidualWrapper",
+    "zeros_of_size",
+]
+
+
+def zeros_of_size(size: Any, batch_size: Any, dtype: Any) -> Any:
+    """Zeros ``[batch_size] + size`` for each leaf of ``size`` (int or shape); the batch may be a scalar tensor."""
+    static = _static_batch(batch_size)
+
+    def zeros(leaf: Any) -> Tensor:
+        dims = [leaf] if isinstance(leaf, int) else [int(d) for d in TensorShape(leaf)]
+        tensor = array_ops.zeros([batch_size if static is None else static, *dims], dtype)
+        tensor.set_shape([static, *dims])
+        return tensor
+
+    return nest.map_structure(zeros, size)
+
+
+def _static_batch(batch_size: Any) -> int | None:
+    if isinstance(batch_size, Tensor):
+        value = constant_value(batch_size)
+        return None if value is None else int(value)
+    return int(batch_size)
+
+
+class RNNCell(LayerScope, cells.RNNCell):
+    """Base class of cells: ``output, new_state = cell(inputs, state, scope=None)``.
+
+    A program's own cell derives from it, has the properties ``state_size`` and ``output_size``, and defines ``call`` (or
+    ``__call__``) with TensorFlow functions; ``get_variable`` inside makes variables below the cell's scope, which is the
+    snake case of the class's name, made unique at the first call.
+
+    Args:
+        trainable: whether the variables are trained.
+        name: the scope instead of the class's name.
+        dtype: dtype of the variables; that of the first input when None.
+        _reuse: share variables that exist in the scope.
+
+    Raises:
+        ValueError: ``dtype`` is not floating.
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        cell = super().__new__(cls)
+        # programs' cells do not always call super().__init__()
+        cells.RNNCell.__init__(cell)
+        return cell
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        trainable = kwargs.pop("trainable", True)
+        for ignored in ("activity_regularizer", "dynamic", "autocast"):
+            kwargs.pop(ignored, None)
+        reuse = kwargs.pop("_reuse", None)
+        scope = kwargs.pop("_scope", None)
+        modules = dict(self._modules)
+        super().__init__(*args, **kwargs)
+        # what a subclass set before it called this constructor
+        self._modules.update(modules)
+        self.trainable = bool(trainable)
+        if reuse is not None:
+            self._reuse = reuse
+        if scope is not None:
+            with variable_scope(scope) as captured:
+                self._scope = captured
+
+    def _build_at_construction(self) -> None:
+        """Variables are made in the scope of the first call, never before."""
+
+    @property
+    def _base_name(self) -> str:  # type: ignore[override]
+        return self._name or snake_case(type(self).__name__)
+
+    @property
+    def name(self) -> str:
+        """The given name or that of the class in snake case."""
+        return self._base_name
+
+    @property
+    def scope_name(self) -> str:
+        """The variable scope's name; before the first call the name that it will be made from."""
+        return self._base_name if self._scope is None else self._scope.name
+
+    def __call__(self, inputs: Any, state: Any, scope: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """One step in the cell's variable scope, or in ``scope`` (a name or a VariableScope)."""
+        if not self.opens_scope:
+            with variable_scope(scope) if scope is not None else contextlib.nullcontext():
+                return self.call(inputs, state, *args, **kwargs)
+        with contextlib.ExitStack() as stack:
+            if scope is not None:
+                scope = stack.enter_context(variable_scope(scope))
+            stack.enter_context(self._in_scope(scope))
+            if not self.built and _overrides_build(type(self)):
+                self.build(nest.map_structure(lambda x: x.shape, inputs))
+                self.built = True
+            return self.call(inputs, state, *args, **kwargs)
+
+    def call(self, inputs: Any, state: Any) -> Any:
+        """One step in the current variable scope: the cell's formula."""
+        as_tensors = nest.map_structure(convert_to_tensor, inputs)
+        return self.forward(as_tensors, nest.map_structure(_state_tensor, state))
+
+    # -- hooks of dynrnn.cells -----------------------------------------------------------------------------------------
+
+    def _as_dtype(self, dtype: Any) -> DType | None:
+        if dtype is None:
+            return None
+        kind = as_dtype(dtype).base_dtype
+        if not kind.is_floating:
+            raise ValueError(f"RNN cell only supports floating point inputs, but saw dtype: {kind.name}")
+        return kind
+
+    def _prepare(self, inputs: Any) -> None:
+        inputs = convert_to_tensor(inputs)
+        ndims = inputs.shape.ndims
+        if self.input_ndim is not None and ndims is not None and ndims != self.input_ndim:
+            raise ValueError(
+                f"Input 0 of layer {self._base_name} is incompatible with the layer: expected ndim={self.input_ndim}, "
+                f"found ndim={ndims}. Full shape received: {inputs.shape.as_list()}"
+            )
+        if not inputs.dtype.is_floating:
+            raise ValueError(
+                f"RNN cell only supports floating point inputs, but saw dtype: {inputs.dtype.base_dtype.name}"
+            )
+        width = inputs.shape[-1].value if ndims else None
+        if width is None:
+            raise ValueError(f"Expected inputs.shape[-1] to be known, saw shape: {inputs.shape}")
+        if not self.built:
+            self._dtype = self._dtype or inputs.dtype.base_dtype
+            self.build(width)
+            self._depth = width
+            self.built = True
+        elif self._depth not in (None, width):
+            raise ValueError(
+                f"Input 0 of layer {self._base_name} is incompatible with the layer: expected inputs of width "
+                f"{self._depth}, which its variables were made for, got shape {inputs.shape}"
+            )
+
+    def add_weight(self, name: str, shape: Any, initializer: Any = None, dtype: Any = None, **kwargs: Any) -> Any:
+        """Make the variable ``name`` below the cell's scope, and an attribute of the cell.
+
+        Args:
+            name: may have slashes.
+            shape: list of ints.
+            initializer: TensorFlow's, or one of `dynrnn.cells.initializers`; None for the scope's.
+            dtype: element type; by default the cell's.
+            kwargs: as of ``get_variable``.
+        """
+        if _is_dtype(initializer):
+            initializer, dtype = dtype, initializer  # TensorFlow's order: name, shape, dtype, initializer
+        kind = as_dtype(dtype or self._dtype or torch.float32)
+        variable = get_variable(
+            name,
+            shape=shape,
+            dtype=kind,
+            initializer=_translated(initializer, kind),
+            trainable=kwargs.pop("trainable", True) and self.trainable,
+            **kwargs,
+        )
+        self._set_weight(name, variable)
+        return variable
+
+    def add_variable(
+        self,
+        name: str,
+        shape: Any = None,
+        dtype: Any = None,
+        initializer: Any = None,
+        regularizer: Any = None,
+        trainable: bool = True,
+        **kwargs: Any,
+    ) -> Any:
+        """Make the variable ``name`` below the cell's scope (TensorFlow's order of arguments)."""
+        return get_variable(
+            name,
+            shape=shape,
+            dtype=as_dtype(dtype or self._dtype or torch.float32),
+            initializer=initializer,
+            regularizer=regularizer,
+            trainable=trainable and self.trainable,
+            **kwargs,
+        )
+
+    def random_uniform(self, like: Any, shape: Any = None, seed: int | None = None) -> Tensor:
+        """Noise in [0, 1), drawn anew in every step that runs it."""
+        tensor = convert_to_tensor(like)
+        static = tensor.shape
+        if shape is None:
+            shape = static.as_list() if static.is_fully_defined() else array_ops.shape(tensor)
+        noise = random_ops.random_uniform(shape, dtype=tensor.dtype.base_dtype, seed=seed)
+        if isinstance(shape, Tensor):
+            noise.set_shape(static)
+        return noise
+
+    def subscope(self, name: str) -> Any:
+        """A variable scope."""
+        return variable_scope(name)
+
+    def zero_state(self, batch_size: Any, dtype: Any = None, *, device: Any = None) -> Any:
+        """Zeros ``[batch_size] + size`` for each leaf of ``state_size``.
+
+        Args:
+            batch_size: int or scalar integer tensor; with an int or a constant the static batch is known.
+            dtype: element type.
+        """
+        kind = as_dtype(dtype or self._dtype or torch.float32)
+        with name_scope(type(self).__name__ + "ZeroState", values=[batch_size]):
+            return self._zero_state(batch_size, kind)
+
+    def _zero_state(self, batch_size: Any, dtype: DType) -> Any:
+        return zeros_of_size(self.state_size, batch_size, dtype)
+
+    def get_initial_state(self, inputs: Any = None, batch_size: Any = None, dtype: Any = None) -> Any:
+        """``zero_state`` with the batch size and dtype of ``inputs`` [B, ...], or with those given.
+
+        Raises:
+            ValueError: batch size or dtype are known from neither, or ``inputs`` says otherwise.
+        """
+        if inputs is not None:
+            tensor = convert_to_tensor(nest.flatten(inputs)[0])
+            rows = tensor.shape[0].value if tensor.shape.ndims else None
+            given = None if batch_size is None else _static_batch(batch_size)
+            if rows is not None and given is not None and rows != given:
+                raise ValueError(
+                    "batch size from input tensor is different from the input param. "
+                    f"Input tensor batch: {rows}, batch_size: {given}"
+                )
+            if dtype is not None and as_dtype(dtype) != tensor.dtype.base_dtype:
+                raise ValueError(
+                    "dtype from input tensor is different from the input param. "
+                    f"Input tensor dtype: {tensor.dtype.base_dtype}, dtype: {as_dtype(dtype)}"
+                )
+            dtype = tensor.dtype.base_dtype
+            if batch_size is None:
+                batch_size = array_ops.shape(tensor)[0] if rows is None else rows
+        if batch_size is None or dtype is None:
+            raise ValueError(
+                "batch_size and dtype cannot be None while constructing initial state: "
+                f"batch_size={batch_size}, dtype={dtype}"
+            )
+        return self.zero_state(batch_size, dtype)
+
+
+def _overrides_build(kind: type) -> bool:
+    """Whether a program's own class defines ``build(input_shape)``; the library's take the input's width."""
+    owner = next(k for k in kind.__mro__ if "build" in k.__dict__)
+    return not owner.__module__.startswith("dynrnn.")
+
+
+def _is_dtype(value: Any) -> bool:
+    return isinstance(value, (DType, torch.dtype)) or value in (float, int)
+
+
+def _state_tensor(leaf: Any) -> Any:
+    # TensorArrays and the like stay what they are
+    return leaf if hasattr(leaf, "_flow_tensor") else convert_to_tensor(leaf)
+
+
+def _translated(initializer: Any, dtype: DType) -> Any:
+    """An initializer of the cells as one of the graph's; None leaves it to the scope."""
+    if isinstance(initializer, cell_initializers.Constant):
+        return init_ops.Constant(initializer.value, dtype)
+    if isinstance(initializer, cell_initializers.Uniform):
+        return init_ops.RandomUniform(initializer.low, initializer.high, dtype=dtype)
+    if isinstance(initializer, cell_initializers.GlorotUniform):
+        return init_ops.GlorotUniform(dtype=dtype)
+    return init_ops.Constant(initializer, dtype) if isinstance(initializer, (int, float)) else initializer
+
+
+class _Wrapper(RNNCell):
+    """What wrappers share: the zero state is the wrapped cell's."""
+
+    cell: Any
+
+    @property
+    def _cell(self) -> Any:
+        return self.cell
+
+    def _zero_state(self, batch_size: Any, dtype: DType) -> Any:
+        return _cell_zero_state(self.cell, batch_size, dtype)
+
+
+def _cell_zero_state(cell: Any, batch_size: Any, dtype: DType) -> Any:
+    if hasattr(cell, "zero_state"):
+        return cell.zero_state(batch_size, dtype)
+    return zeros_of_size(cell.state_size, batch_size, dtype)
+
+
+class BasicRNNCell(RNNCell, cells.BasicRNNCell):
+    """`dynrnn.cells.BasicRNNCell` in a graph."""
+
+
+class GRUCell(RNNCell, cells.GRUCell):
+    """`dynrnn.cells.GRUCell` in a graph."""
+
+
+class BasicLSTMCell(RNNCell, cells.BasicLSTMCell):
+    """`dynrnn.cells.BasicLSTMCell` in a graph."""
+
+
+class LSTMCell(RNNCell, cells.LSTMCell):
+    """`dynrnn.cells.LSTMCell` in a graph."""
+
+
+class LayerNormBasicLSTMCell(RNNCell, cells.LayerNormBasicLSTMCell):
+    """`dynrnn.cells.LayerNormBasicLSTMCell` in a graph."""
+
+
+class MultiRNNCell(RNNCell, cells.MultiRNNCell):
+    """`dynrnn.cells.MultiRNNCell` in a graph."""
+
+    def _zero_state(self, batch_size: Any, dtype: DType) -> Any:
+        states = tuple(_cell_zero_state(cell, batch_size, dtype) for cell in self.cells)
+        return states if self._state_is_tuple else array_ops.concat(list(states), 1)
+
+
+class DropoutWrapper(_Wrapper, cells.DropoutWrapper):
+    """`dynrnn.cells.DropoutWrapper` in a graph; every run of a session draws its masks."""
+
+    def call(self, inputs: Any, state: Any) -> Any:
+        """One step."""
+        if self._variational_recurrent and self._noise is None:
+            # one mask for all steps: drawn outside whatever loop this is a step of
+            with get_default_graph().outside():
+                self.draw_noise(constant(0.0, self._dtype))
+        return super().call(inputs, state)
+
+
+class ResidualWrapper(_Wrapper, cells.ResidualWrapper):
+    """`dynrnn.cells.ResidualWrapper` in a graph."""
+
+
+class HighwayWrapper(_Wrapper, cells.HighwayWrapper):
+    """`dynrnn.cells.HighwayWrapper` in a graph."""
+
+
+class InputProjectionWrapper(_Wrapper, cells.InputProjectionWrapper):
+    """`dynrnn.cells.InputProjectionWrapper` in a graph."""
+
+
+class OutputProjectionWrapper(_Wrapper, cells.OutputProjectionWrapper):
+    """`dynrnn.cells.OutputProjectionWrapper` in a graph."""
+
+
+class EmbeddingWrapper(_Wrapper, cells.EmbeddingWrapper):
+    """`dynrnn.cells.EmbeddingWrapper` in a graph."""
+
+
+class DeviceWrapper(_Wrapper):
+    """A cell whose operations carry a device; placement has no effect here.
+
+    Args:
+        cell: any cell.
+        device: the device's name.
+
+    Raises:
+        TypeError: ``cell`` is not a cell.
+    """
+
+    opens_scope = False
+
+    def __init__(self, cell: Any, device: Any) -> None:
+        super().__init__()
+        assert_like_rnncell("cell", cell)
+        self.cell = cell
+        self._device_name = device
+
+    @property
+    def state_size(self) -> Any:
+        """The wrapped cell's."""
+        return self.cell.state_size
+
+    @property
+    def output_size(self) -> Any:
+        """The wrapped cell's."""
+        return self.cell.output_size
+
+    def call(self, inputs: Any, state: Any) -> Any:
+        """One step on the device."""
+        with get_default_graph().device(self._device_name):
+            return self.cell(inputs, state)
+
+    def _zero_state(self, batch_size: Any, dtype: DType) -> Any:
+        with get_default_graph().device(self._device_name):
+            return super()._zero_state(batch_size, dtype)
