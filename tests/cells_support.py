@@ -16,6 +16,19 @@ Array = np.ndarray[Any, Any]
 D, N, B = 3, 4, 2  # width of inputs, units, rows
 
 
+class Echo(cells.RNNCell):
+    """Output is the input, the new state the old: what dropout does is all there is to see."""
+
+    def __init__(self, state_size: Any, output_size: Any) -> None:
+        super().__init__()
+        self.__dict__.update(state_size=state_size, output_size=output_size)
+        self.seen: list[Any] = []
+
+    def forward(self, inputs: Any, state: Any) -> tuple[Any, Any]:
+        self.seen.append(inputs)
+        return inputs, state
+
+
 class IdsCell(cells.EmbeddingWrapper):
     """An EmbeddingWrapper that makes ids of floating inputs, so that it goes where the others go."""
 
@@ -42,6 +55,14 @@ def plain_module(width: int = D, units: int = N) -> torch.nn.Module:
 
     return Plain()
 
+
+BUILT_IN = [
+    cells.BasicRNNCell,
+    cells.BasicLSTMCell,
+    cells.LSTMCell,
+    cells.GRUCell,
+    cells.LayerNormBasicLSTMCell,
+]
 
 # Every cell and wrapper, with the options that change a formula; each takes inputs of width D.
 CATALOGUE: dict[str, Callable[[], Any]] = {
@@ -78,6 +99,13 @@ def randomise(module: torch.nn.Module, seed: int = 0, scale: float = 1.0) -> Non
     with torch.no_grad():
         for index, weight in enumerate(module.parameters()):
             weight.copy_(random_tensor(*weight.shape, seed=100 * seed + index) * scale)
+
+
+def built(cell: Any, depth: int = D, dtype: torch.dtype = torch.float64) -> Any:
+    """``cell`` with random weights for inputs of width ``depth``."""
+    cell.ensure_built(depth, dtype)
+    randomise(cell)
+    return cell
 
 
 def random_tensor(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 1) -> torch.Tensor:

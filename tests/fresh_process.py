@@ -14,6 +14,8 @@ Done = subprocess.CompletedProcess[str]
 def python(*words: str, cwd: Path, timeout: float = 300) -> Done:
     """Run the interpreter of the tests with ``words``, in ``cwd``, with the same packages to import."""
     environment = dict(os.environ)
+    # two workers whose programs take two threads each wait for each other most of the time
+    environment.setdefault("OMP_NUM_THREADS", "1")
     if "PYTHONPATH" in environment:
         folders = environment["PYTHONPATH"].split(os.pathsep)
         environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(folder) for folder in folders if folder)

@@ -8,15 +8,15 @@ from __future__ import annotations
 import functools
 
 import pytest
+from goldens import files, harness
+from goldens.cases import MODULES
 
 from dynrnn import tf1 as tf
-from goldens import harness
-from goldens.cases import MODULES
 
 
 @functools.cache
-def _file(module: str) -> harness.GoldenFile:
-    return harness.GoldenFile(module)
+def _file(module: str) -> files.GoldenFile:
+    return files.GoldenFile(module)
 
 
 CASES = [(module, name) for module in MODULES for name in _file(module).names]
@@ -32,5 +32,5 @@ def test_files_hold_exactly_the_cases(module: str) -> None:
 def test_golden(module: str, name: str) -> None:
     want = _file(module).record(name)
     golden = harness.as_recorded(harness.cases_of(module)[name], want)
-    problems = harness.compare(golden, harness.run(golden, tf), want)
+    problems = files.compare(golden, harness.run(golden, tf), want)
     assert not problems, "\n".join([f"{module}: {name}", *problems])

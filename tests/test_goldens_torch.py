@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from goldens import files, harness
+from goldens.cases import drivers as golden
 
 from dynrnn import bidirectional, cells, drivers
-from goldens import harness
-from goldens.cases import drivers as golden
 
 DTYPES = {"f32": torch.float32, "f64": torch.float64}
 SCOPES = {"rnn", "bidirectional_rnn", "fw", "bw", "multi_rnn_cell"} | {
@@ -28,8 +28,8 @@ SCOPES = {"rnn", "bidirectional_rnn", "fw", "bw", "multi_rnn_cell"} | {
 
 
 @functools.cache
-def _file() -> harness.GoldenFile:
-    return harness.GoldenFile("drivers")
+def _file() -> files.GoldenFile:
+    return files.GoldenFile("drivers")
 
 
 # torch's device is that of the tensors, so that there is no DeviceWrapper.
@@ -166,6 +166,6 @@ def test_torch_agrees_with_tensorflow(name: str) -> None:
     problems = [
         f"{key}: {told}"
         for key, value in unroll.want.values.items()
-        if (told := harness.differences(got[key].detach().numpy(), value.array))
+        if (told := files.differences(got[key].detach().numpy(), value.array))
     ]
     assert not problems, "\n".join(problems)

@@ -8,7 +8,7 @@ new_state)`` for one time step. The formulas are written so that they also build
 from __future__ import annotations
 
 from dynrnn.cells import initializers
-from dynrnn.cells.base import RNNCell, assert_like_rnncell, bias_add, get_activation
+from dynrnn.cells.base import RNNCell, affine, assert_like_rnncell, get_activation
 from dynrnn.cells.basic import BasicRNNCell
 from dynrnn.cells.dropout import DropoutWrapper
 from dynrnn.cells.gru import GRUCell
@@ -41,8 +41,8 @@ __all__ = [
     "OutputProjectionWrapper",
     "RNNCell",
     "ResidualWrapper",
+    "affine",
     "assert_like_rnncell",
-    "bias_add",
     "get_activation",
     "initializers",
 ]

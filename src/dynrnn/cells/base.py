@@ -28,12 +28,12 @@ from dynrnn.cells.activations import get_activation
 from dynrnn.cells.arguments import as_dims, positive_int, static_dims
 from dynrnn.cells.initializers import resolve
 
-__all__ = ["RNNCell", "assert_like_rnncell", "bias_add", "get_activation", "snake_case", "zeros_of_size"]
+__all__ = ["RNNCell", "affine", "assert_like_rnncell", "get_activation", "snake_case", "zeros_of_size"]
 
 
-def bias_add(x: Any, bias: Any) -> Any:
-    """``x + bias``, by the operator: `BasicLSTMCell` counts the ``torch.add`` calls of its formula."""
-    return x + bias
+def affine(x: Any, kernel: Any, bias: Any) -> Any:
+    """``x @ kernel + bias`` in one function, which a graph records as TensorFlow's cells do: MatMul, BiasAdd."""
+    return torch.addmm(bias, x, kernel)
 
 
 def snake_case(name: str) -> str:

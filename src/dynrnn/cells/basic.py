@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from dynrnn.cells.arguments import positive_int
-from dynrnn.cells.base import RNNCell, bias_add, get_activation
+from dynrnn.cells.base import RNNCell, affine, get_activation
 from dynrnn.cells.initializers import Constant
 
 __all__ = ["BasicRNNCell"]
@@ -83,7 +83,7 @@ class BasicRNNCell(RNNCell):
         """One step: inputs [B, D], state [B, n] -> (output [B, n], the same tensor as new state)."""
         self._check_state(inputs, state, self._num_units)
         self._prepare(inputs)
-        output = self._activation(bias_add(torch.matmul(torch.cat([inputs, state], 1), self.kernel), self.bias))
+        output = self._activation(affine(torch.cat([inputs, state], 1), self.kernel, self.bias))
         return output, output
 
     def extra_repr(self) -> str:

@@ -155,9 +155,7 @@ class DropoutWrapper(CellWrapper):
             return self.cell(inputs, state)
         if self._variational_recurrent and self._noise is None:
             first = nest.flatten(inputs)[0]
-            # Masks made in inference mode could not be used in training.
-            with torch.inference_mode(False):
-                self.draw_noise(first if first.dtype == self._dtype else torch.empty_like(first, dtype=self._dtype))
+            self.draw_noise(first if first.dtype == self._dtype else torch.empty_like(first, dtype=self._dtype))
         inputs = self._dropout("input", inputs, self._input_keep_prob, _drop_all)
         output, new_state = self.cell(inputs, state)
         new_state = self._dropout("state", new_state, self._state_keep_prob, self._state_filter)

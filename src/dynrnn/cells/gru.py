@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from dynrnn.cells.arguments import positive_int
-from dynrnn.cells.base import RNNCell, bias_add, get_activation
+from dynrnn.cells.base import RNNCell, affine, get_activation
 from dynrnn.cells.initializers import Constant, check_initializer
 
 __all__ = ["GRUCell"]
@@ -102,10 +102,10 @@ class GRUCell(RNNCell):
         """One step: inputs [B, D], state [B, n] -> (output [B, n], the same tensor as new state)."""
         self._check_state(inputs, state, self._num_units)
         self._prepare(inputs)
-        gates = torch.sigmoid(bias_add(torch.matmul(torch.cat([inputs, state], 1), self.gates.kernel), self.gates.bias))
+        gates = torch.sigmoid(affine(torch.cat([inputs, state], 1), self.gates.kernel, self.gates.bias))
         r, u = torch.split(gates, self._num_units, dim=1)
         candidate = self._activation(
-            bias_add(torch.matmul(torch.cat([inputs, r * state], 1), self.candidate.kernel), self.candidate.bias)
+            affine(torch.cat([inputs, r * state], 1), self.candidate.kernel, self.candidate.bias)
         )
         output = u * state + (1.0 - u) * candidate
         return output, output

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from dynrnn.cells.arguments import dtype_name, positive_int
-from dynrnn.cells.base import bias_add, get_activation
+from dynrnn.cells.base import affine, get_activation
 from dynrnn.cells.initializers import Constant
 from dynrnn.cells.noise import as_keep_prob, drop, wants_dropout
 from dynrnn.cells.state import LSTMStateMixin
@@ -112,9 +112,8 @@ class LayerNormBasicLSTMCell(LSTMStateMixin):
         """One step: inputs [B, D], state (c, h) -> (h' [B, n], new state)."""
         c, h = self._split_state(inputs, state)
         self._prepare(inputs)
-        gates = torch.matmul(torch.cat([inputs, h], 1), self.kernel)
-        if not self._layer_norm:
-            gates = bias_add(gates, self.bias)
+        both = torch.cat([inputs, h], 1)
+        gates = torch.matmul(both, self.kernel) if self._layer_norm else affine(both, self.kernel, self.bias)
         i, j, f, o = torch.split(gates, self._num_units, dim=1)
         i, j, f, o = (
             self._norm("input", i),

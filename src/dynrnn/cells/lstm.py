@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from dynrnn.cells.arguments import positive_int
-from dynrnn.cells.base import bias_add, get_activation
+from dynrnn.cells.base import affine, get_activation
 from dynrnn.cells.initializers import Constant, check_initializer
 from dynrnn.cells.state import LSTMStateMixin
 
@@ -95,7 +95,7 @@ class BasicLSTMCell(LSTMStateMixin):
         """One step: inputs [B, D], state (c, h) -> (h' [B, n], new state)."""
         c, h = self._split_state(inputs, state)
         self._prepare(inputs)
-        gates = bias_add(torch.matmul(torch.cat([inputs, h], 1), self.kernel), self.bias)
+        gates = affine(torch.cat([inputs, h], 1), self.kernel, self.bias)
         i, j, f, o = torch.split(gates, self._num_units, dim=1)
         kept = torch.mul(c, torch.sigmoid(torch.add(f, self._forget_bias)))
         written = torch.mul(torch.sigmoid(i), self._activation(j))
@@ -230,7 +230,7 @@ class LSTMCell(LSTMStateMixin):
         """One step: inputs [B, D], state (c, m) -> (output [B, p], new state)."""
         c, h = self._split_state(inputs, state)
         self._prepare(inputs)
-        gates = bias_add(torch.matmul(torch.cat([inputs, h], 1), self.kernel), self.bias)
+        gates = affine(torch.cat([inputs, h], 1), self.kernel, self.bias)
         i, j, f, o = torch.split(gates, self._num_units, dim=1)
         f = f + self._forget_bias
         if self._use_peepholes:

@@ -10,7 +10,7 @@ import torch
 
 from dynrnn import nest
 from dynrnn.cells.arguments import positive_int, shape_text, static_dims, together
-from dynrnn.cells.base import bias_add, get_activation
+from dynrnn.cells.base import affine, get_activation
 from dynrnn.cells.initializers import Constant, Uniform, check_initializer
 from dynrnn.cells.wrapper import CellWrapper, ensure_built
 
@@ -146,11 +146,11 @@ class HighwayWrapper(CellWrapper):
         _assert_shapes_match(inputs, output)
         # After the cell, whose weights come first.
         self._prepare(inputs)
-        carry = torch.sigmoid(bias_add(torch.matmul(inputs, self.carry_w), self.carry_b))
+        carry = torch.sigmoid(affine(inputs, self.carry_w, self.carry_b))
         if self._couple_carry_transform_gates:
             transform = 1.0 - carry
         else:
-            transform = torch.sigmoid(bias_add(torch.matmul(inputs, self.transform_w), self.transform_b))
+            transform = torch.sigmoid(affine(inputs, self.transform_w, self.transform_b))
         return inputs * carry + output * transform, new_state
 
 
@@ -211,7 +211,7 @@ class InputProjectionWrapper(CellWrapper):
     def forward(self, inputs: Any, state: Any) -> tuple[Any, Any]:
         """One step: inputs [B, D] -> what the wrapped cell makes of their projection."""
         self._prepare(inputs)
-        projected = bias_add(torch.matmul(inputs, self.kernel), self.bias)
+        projected = affine(inputs, self.kernel, self.bias)
         if self._activation is not None:
             projected = self._activation(projected)
         return self.cell(projected, state)
@@ -283,7 +283,7 @@ class OutputProjectionWrapper(CellWrapper):
         output, new_state = self.cell(inputs, state)
         # After the cell, whose weights come first; this layer's input is the cell's output.
         self._prepare(output)
-        projected = bias_add(torch.matmul(output, self.kernel), self.bias)
+        projected = affine(output, self.kernel, self.bias)
         if self._activation is not None:
             projected = self._activation(projected)
         return projected, new_state

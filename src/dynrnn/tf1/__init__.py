@@ -1,3 +1,85 @@
-"""The TensorFlow 1 face: ``import dynrnn.tf1 as tf``."""
+"""The TensorFlow 1 face: ``import dynrnn.tf1 as tf``.
 
-from dynrnn.tf1.array_ops import *  # noqa: F403
+This module is TensorFlow's top namespace; ``dynrnn run script.py`` and :func:`install` let ``import tensorflow`` resolve
+to it. What it does not have raises an ``AttributeError`` that names the symbol and the nearest there is.
+"""
+
+from dynrnn.tf1 import (
+    app,
+    contrib,
+    flags,
+    gfile,
+    layers,
+    logging,
+    losses,
+    melt,
+    nest,
+    nn,
+    rnn_cell,
+    train,
+)
+from dynrnn.tf1._install import install, uninstall
+from dynrnn.tf1._namespace import missing
+from dynrnn.tf1.array_ops import *
+from dynrnn.tf1.check_ops import *
+from dynrnn.tf1.clip_ops import *
+from dynrnn.tf1.config import *
+from dynrnn.tf1.core import errors, tensor_shape
+from dynrnn.tf1.core.control_flow import case, cond, group, no_op, while_loop
+from dynrnn.tf1.core.control_flow import tuple_ as tuple
+from dynrnn.tf1.core.convert import constant, convert_to_tensor
+from dynrnn.tf1.core.dtypes import (
+    DType,
+    as_dtype,
+    bfloat16,
+    complex64,
+    complex128,
+    double,
+    float16,
+    float32,
+    float64,
+    half,
+    int8,
+    int16,
+    int32,
+    int64,
+    resource,
+    string,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+    variant,
+)
+from dynrnn.tf1.core.dtypes import bool_ as bool
+from dynrnn.tf1.core.gradients import UnconnectedGradients, gradients
+from dynrnn.tf1.core.graph import (
+    Graph,
+    Operation,
+    get_default_graph,
+    init_scope,
+    name_scope,
+    reset_default_graph,
+)
+from dynrnn.tf1.core.session import InteractiveSession, Session, get_default_session
+from dynrnn.tf1.core.tensor import Tensor
+from dynrnn.tf1.core.tensor_shape import Dimension, TensorShape
+from dynrnn.tf1.core.variable_scope import *
+from dynrnn.tf1.core.variables import *
+from dynrnn.tf1.debug_ops import Assert, Print, check_numerics, verify_tensor_all_finite
+from dynrnn.tf1.functional_ops import *
+from dynrnn.tf1.indexing import *
+from dynrnn.tf1.indexing import slice_ as slice
+from dynrnn.tf1.init_ops import *
+from dynrnn.tf1.math_ops import *
+from dynrnn.tf1.math_ops import abs_ as abs
+from dynrnn.tf1.math_ops import pow_ as pow
+from dynrnn.tf1.math_ops import range_ as range
+from dynrnn.tf1.math_ops import round_ as round
+from dynrnn.tf1.optimizers import AggregationMethod
+from dynrnn.tf1.random_ops import *
+from dynrnn.tf1.tensor_array import TensorArray
+
+newaxis = None
+__version__ = VERSION = "1.15.0"
+__getattr__ = missing(__name__, globals())

@@ -10,7 +10,7 @@ import torch
 
 from dynrnn.tf1.core import dtypes, errors
 from dynrnn.tf1.core.build import apply, apply_many, as_tensors
-from dynrnn.tf1.core.convert import constant, convert_to_tensor
+from dynrnn.tf1.core.convert import argument, constant, convert_to_tensor
 from dynrnn.tf1.core.dtypes import as_dtype
 from dynrnn.tf1.core.graph import get_default_graph, name_scope
 from dynrnn.tf1.core.infer import constant_value, constant_value_as_shape, same_as_first
@@ -174,8 +174,8 @@ def _index_tensor(value: Any, name: str) -> Tensor:
     if isinstance(value, TensorShape) and not value.is_fully_defined():
         raise ValueError(f"Cannot convert a partially known TensorShape to a Tensor: {value}")
     if isinstance(value, (list, tuple)) and not value:
-        return constant(np.zeros([0], np.int32), name=name)
-    tensor = convert_to_tensor(value, name=name)
+        value = np.zeros([0], np.int32)
+    tensor = argument(value, name=name)
     if not tensor.dtype.is_integer:
         raise TypeError(f"{name} must be integers, got {tensor.dtype.base_dtype.name}")
     return tensor

@@ -7,7 +7,6 @@ current then. From its second call on it finds its variables again wherever it i
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,14 +14,7 @@ from dynrnn.tf1.core.graph import Graph, get_default_graph
 from dynrnn.tf1.core.variable_scope import VariableScope, variable_scope
 from dynrnn.tf1.core.variables import Variable
 
-__all__ = ["LayerScope", "snake_case"]
-
-
-def snake_case(name: str) -> str:
-    """``BasicLSTMCell`` as TensorFlow names its scope: ``basic_lstm_cell``."""
-    words = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", name)
-    words = re.sub(r"([a-z])([A-Z])", r"\1_\2", words).lower()
-    return words if not words.startswith("_") else "private" + words
+__all__ = ["LayerScope"]
 
 
 class LayerScope:
@@ -35,6 +27,7 @@ class LayerScope:
     _reuse: Any = None
     _scope: VariableScope | None = None
     _was_called: bool = False
+    _scopes_open: int = 0
 
     @contextlib.contextmanager
     def _in_scope(self, scope: Any = None) -> Iterator[VariableScope]:
@@ -52,8 +45,13 @@ class LayerScope:
             ) as current,
             get_default_graph().name_scope(current.original_name_scope or None),
         ):
-            yield current
-        self._was_called = True
+            self._scopes_open += 1
+            try:
+                yield current
+            finally:
+                self._scopes_open -= 1
+        # a weight is made in the scope too, inside the call: only the call as a whole counts
+        self._was_called = self._was_called or self._scopes_open == 0
 
     def _recording_getter(self, getter: Any, *args: Any, **kwargs: Any) -> Any:
         """Note the variables made inside, for ``variables`` and ``trainable_variables``."""

@@ -98,7 +98,8 @@ def natural_exp_decay(
     Raises:
         ValueError: ``global_step`` is None.
     """
-    with name_scope(name, "NaturalExpDecay") as scope:
+    # TensorFlow writes it as an exponential decay, and it is named so
+    with name_scope(name, "ExponentialDecay") as scope:
         rate, as_rate = _start("natural_exp_decay", learning_rate, global_step)
         passed = _periods(global_step, decay_steps, staircase, as_rate)
         return multiply(rate, exp(multiply(negative(as_rate(decay_rate)), passed)), name=scope)

@@ -144,6 +144,15 @@ def _div_no_nan(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return torch.where(zero, torch.zeros_like(x), x / torch.where(zero, torch.ones_like(y), y))
 
 
+def _larger(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    # where both are equal TensorFlow gives the whole gradient to the first; a NaN on either side stays
+    return torch.where((x >= y) | torch.isnan(x), x, y)
+
+
+def _smaller(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    return torch.where((x <= y) | torch.isnan(x), x, y)
+
+
 add = _binary("Add", _add_kernel, [torch.add], "``x + y``.")
 subtract = _binary("Sub", operator.sub, [torch.sub, torch.subtract], "``x - y``.")
 multiply = _binary("Mul", operator.mul, [torch.mul, torch.multiply], "``x * y``.")
@@ -153,8 +162,8 @@ floor_div = _binary("FloorDiv", _floored, [], "Quotient rounded down.", differen
 floormod = _binary("FloorMod", _floor_mod, [], "Remainder with the sign of the divisor.")
 truncatemod = _binary("TruncateMod", torch.fmod, [], "Remainder with the sign of the dividend.")
 pow_ = _binary("Pow", torch.pow, [torch.pow], "``x`` to the power ``y``.")
-maximum = _binary("Maximum", torch.maximum, [torch.maximum], "The larger of the two.")
-minimum = _binary("Minimum", torch.minimum, [torch.minimum], "The smaller of the two.")
+maximum = _binary("Maximum", _larger, [torch.maximum], "The larger of the two.")
+minimum = _binary("Minimum", _smaller, [torch.minimum], "The smaller of the two.")
 squared_difference = _binary("SquaredDifference", lambda x, y: torch.square(x - y), [], "``(x - y) * (x - y)``.")
 atan2 = _binary("Atan2", torch.atan2, [], "Angle of the point (y, x).")
 div_no_nan = _binary("DivNoNan", _div_no_nan, [], "``x / y``, and 0 where y is 0.")
@@ -270,7 +279,7 @@ def accumulate_n(inputs: Sequence[Any], shape: Any = None, tensor_dtype: Any = N
 
 @register("ClipByValue", lambda inputs, attrs: [(inputs[0].dtype.base_dtype, broadcast_shapes(inputs[0].shape, inputs[0].shape))])
 def _clip_by_value(x: torch.Tensor, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
-    return torch.minimum(torch.maximum(x, low), high)
+    return _larger(_smaller(x, high), low)
 
 
 def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: str | None = None) -> Tensor:
@@ -615,8 +624,7 @@ def _operator(function: Callable[..., Tensor], name: str) -> tuple[Callable[...,
         return function(*as_tensors([self, other], name), name=name)
 
     def reflected(self: Any, other: Any) -> Any:
-        tensor = convert_to_tensor(self)
-        return function(convert_to_tensor(other, tensor.dtype.base_dtype), tensor, name=name)
+        return function(*as_tensors([other, self], name), name=name)
 
     return forward, reflected
 

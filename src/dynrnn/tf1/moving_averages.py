@@ -80,8 +80,8 @@ class ExponentialMovingAverage:
     Args:
         decay: float or scalar tensor.
         num_updates: a count; if given, the decay is at most ``(1 + num_updates) / (10 + num_updates)``.
-        zero_debias: divide the bias towards 0 out of the averages of tensors, which begin at 0; those of variables begin
-            at the variable's initial value.
+        zero_debias: divide the bias towards 0 out of the averages of tensors, which begin at 0; those of variables
+            begin at the variable's initial value.
         name: names the averages: that of ``a/w`` is the variable ``a/w/<name>``.
     """
 
@@ -97,6 +97,7 @@ class ExponentialMovingAverage:
 
     @property
     def name(self) -> str:
+        """The name given to the constructor."""
         return self._name
 
     def apply(self, var_list: Iterable[Any] | None = None) -> Operation:

@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional
 
 from dynrnn.tf1 import array_ops
-from dynrnn.tf1.array_ops import _index_tensor
+from dynrnn.tf1.core import dtypes
 from dynrnn.tf1.core.build import apply
 from dynrnn.tf1.core.convert import convert_to_tensor
 from dynrnn.tf1.core.graph import name_scope
@@ -29,7 +29,7 @@ __all__ = ["avg_pool", "conv1d", "conv2d", "conv2d_transpose", "convolution", "d
 Pair = tuple[int, int]
 
 
-# --- arguments --------------------------------------------------------------------------------------------------------------
+# --- arguments --------------------------------------------------------------------------------------------------------
 
 
 def channels_first(data_format: Any, rank: int = 4) -> bool:
@@ -67,7 +67,7 @@ def _padding(value: Any, op_type: str) -> str:
     return value
 
 
-# --- sizes ------------------------------------------------------------------------------------------------------------------
+# --- sizes ------------------------------------------------------------------------------------------------------------
 
 
 def output_size(size: int | None, window: int | None, stride: int, padding: str, dilation: int = 1) -> int | None:
@@ -126,7 +126,7 @@ def _channels(images: TensorShape, first: bool) -> int | None:
     return images[1 if first else 3].value
 
 
-# --- convolution ------------------------------------------------------------------------------------------------------------
+# --- convolution ------------------------------------------------------------------------------------------------------
 
 
 def _infer_conv(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -161,8 +161,8 @@ def _convolved(
 
 
 def conv2d(
-    input: Any,  # noqa: A002
-    filter: Any = None,  # noqa: A002
+    input: Any,
+    filter: Any = None,
     strides: Any = None,
     padding: Any = None,
     use_cudnn_on_gpu: bool = True,
@@ -209,7 +209,7 @@ def conv1d(
     use_cudnn_on_gpu: bool | None = None,
     data_format: str | None = None,
     name: str | None = None,
-    input: Any = None,  # noqa: A002
+    input: Any = None,
     dilations: Any = None,
 ) -> Tensor:
     """Convolution along the steps of [batch, steps, channels] (``data_format="NCW"``: [batch, channels, steps]).
@@ -253,8 +253,8 @@ def _along_steps(value: Any, axis: int) -> int:
 
 
 def convolution(
-    input: Any,  # noqa: A002
-    filter: Any = None,  # noqa: A002
+    input: Any,
+    filter: Any = None,
     padding: Any = None,
     strides: Any = None,
     dilation_rate: Any = None,
@@ -273,7 +273,9 @@ def convolution(
     distance = (dilations if dilation_rate is None else dilation_rate) or 1
     with name_scope(name, "convolution") as scope:
         if tensor.shape.ndims == 3:
-            return conv1d(tensor, weights, strides or 1, padding, data_format=data_format, name=scope, dilations=distance)
+            return conv1d(
+                tensor, weights, strides or 1, padding, data_format=data_format, name=scope, dilations=distance
+            )
         if tensor.shape.ndims != 4:
             raise ValueError(f"input must have 3 or 4 dimensions, got shape {tensor.shape}")
         return conv2d(tensor, weights, strides or 1, padding, True, data_format or "NHWC", distance, scope)
@@ -299,8 +301,8 @@ def _depthwise(
 
 
 def depthwise_conv2d(
-    input: Any,  # noqa: A002
-    filter: Any,  # noqa: A002
+    input: Any,
+    filter: Any,
     strides: Any,
     padding: Any,
     rate: Any = None,
@@ -335,9 +337,7 @@ def _infer_transpose(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Sp
     dims = constant_value_as_shape(inputs[2]).with_rank(4).as_list()
     channel = 1 if first else 3
     if dims[channel] is not None and filters[2].value not in (None, dims[channel]):
-        raise ValueError(
-            f"output_shape does not match filter's output channels, {dims[channel]} != {filters[2].value}"
-        )
+        raise ValueError(f"output_shape does not match filter's output channels, {dims[channel]} != {filters[2].value}")
     return [(inputs[0].dtype.base_dtype, TensorShape([images[0], *dims[1:]]))]
 
 
@@ -365,13 +365,13 @@ def _conv2d_transpose(
 
 def conv2d_transpose(
     value: Any = None,
-    filter: Any = None,  # noqa: A002
+    filter: Any = None,
     output_shape: Any = None,
     strides: Any = None,
     padding: Any = "SAME",
     data_format: str = "NHWC",
     name: str | None = None,
-    input: Any = None,  # noqa: A002
+    input: Any = None,
     filters: Any = None,
 ) -> Tensor:
     """The transpose of :func:`conv2d`: from its result's shape to its input's.
@@ -394,9 +394,10 @@ def conv2d_transpose(
     with name_scope(name, "conv2d_transpose") as scope:
         images = floating_tensor(input if value is None else value, "value", "value")
         weights = convert_to_tensor(filters if filter is None else filter, images.dtype, name="filter")
+        sizes_dtype = getattr(output_shape, "dtype", dtypes.int32)
         return apply(
             "Conv2DBackpropInput",
-            [images, weights, _index_tensor(output_shape, "output_shape")],
+            [images, weights, convert_to_tensor(output_shape, sizes_dtype, name="output_shape")],
             scope,
             strides=_spatial(strides, first, "strides"),
             padding=_padding(padding, "Conv2DBackpropInput"),
@@ -404,7 +405,7 @@ def conv2d_transpose(
         )
 
 
-# --- pooling ----------------------------------------------------------------------------------------------------------------
+# --- pooling ----------------------------------------------------------------------------------------------------------
 
 
 def _infer_pool(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -440,7 +441,7 @@ def max_pool(
     padding: Any,
     data_format: str = "NHWC",
     name: str | None = None,
-    input: Any = None,  # noqa: A002
+    input: Any = None,
 ) -> Tensor:
     """The maximum of each window of the images ``value`` [batch, height, width, channels].
 
@@ -466,7 +467,7 @@ def avg_pool(
     padding: Any,
     data_format: str = "NHWC",
     name: str | None = None,
-    input: Any = None,  # noqa: A002
+    input: Any = None,
 ) -> Tensor:
     """The mean of each window of ``value``, padding not counted; arguments and errors as :func:`max_pool`."""
     with name_scope(name, "AvgPool") as scope:

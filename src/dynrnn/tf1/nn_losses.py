@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from dynrnn.tf1 import array_ops, math_ops
-from dynrnn.tf1.array_ops import _axis
 from dynrnn.tf1.core import dtypes
 from dynrnn.tf1.core.build import apply
 from dynrnn.tf1.core.convert import convert_to_tensor
@@ -18,7 +17,7 @@ from dynrnn.tf1.core.registry import Spec, register
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.tensor_shape import TensorShape
 from dynrnn.tf1.indexing import where
-from dynrnn.tf1.nn_ops import floating_tensor, relu
+from dynrnn.tf1.nn_ops import floating_tensor, one_axis, relu
 
 __all__ = [
     "sigmoid_cross_entropy_with_logits",
@@ -36,7 +35,7 @@ def _named_only(function: str, sentinel: Any, labels: Any, logits: Any) -> None:
         raise ValueError(f"Both labels and logits must be provided for {function}")
 
 
-# --- softmax ----------------------------------------------------------------------------------------------------------------
+# --- softmax ----------------------------------------------------------------------------------------------------------
 
 
 class _SoftmaxCrossEntropy(torch.autograd.Function):
@@ -109,18 +108,14 @@ def softmax_cross_entropy_with_logits_v2(
         TypeError: integer logits.
     """
     _named_only("softmax_cross_entropy_with_logits", None, labels, logits)
-    if axis is not None and dim is not None:
-        raise ValueError("Cannot specify both 'axis' and 'dim'")
-    chosen = dim if axis is None else axis
+    along = one_axis(axis, dim)
     with name_scope(name, "softmax_cross_entropy_with_logits"):
         scores = floating_tensor(logits, "features", "logits")
         kind = scores.dtype.base_dtype
         precise = math_ops.cast(scores, dtypes.float32) if kind.size < 4 else scores
         target = math_ops.cast(convert_to_tensor(labels, name="labels"), precise.dtype)
         # TensorFlow flattens before and reshapes after: its result is called Reshape_2
-        cost = apply(
-            "SoftmaxCrossEntropyWithLogits", [target, precise], "Reshape_2", axis=-1 if chosen is None else _axis(chosen)
-        )
+        cost = apply("SoftmaxCrossEntropyWithLogits", [target, precise], "Reshape_2", axis=along)
         return math_ops.cast(cost, kind)
 
 
@@ -198,7 +193,7 @@ def sparse_softmax_cross_entropy_with_logits(
         kind = scores.dtype.base_dtype
         precise = math_ops.cast(scores, dtypes.float32) if kind.size < 4 else scores
         # for more than two dimensions TensorFlow flattens before and reshapes after
-        op_name = None if scores.shape.ndims == 2 else "Reshape_2"
+        op_name = name if scores.shape.ndims == 2 else "Reshape_2"
         cost = apply("SparseSoftmaxCrossEntropyWithLogits", [precise, target], op_name)
         return math_ops.cast(cost, kind)
 
@@ -220,7 +215,7 @@ def _check_sparse_shapes(labels: TensorShape, logits: TensorShape) -> None:
         )
 
 
-# --- sigmoid ----------------------------------------------------------------------------------------------------------------
+# --- sigmoid ----------------------------------------------------------------------------------------------------------
 
 
 def _pair(logits: Any, labels: Any, label_name: str) -> tuple[Tensor, Tensor]:

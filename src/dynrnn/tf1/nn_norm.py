@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import torch
 
 from dynrnn.tf1 import array_ops, math_ops
 from dynrnn.tf1.core import dtypes
+from dynrnn.tf1.core.build import apply_many
 from dynrnn.tf1.core.convert import convert_to_tensor
 from dynrnn.tf1.core.graph import name_scope
+from dynrnn.tf1.core.registry import Spec, register
 from dynrnn.tf1.core.tensor import Tensor
+from dynrnn.tf1.core.tensor_shape import TensorShape
 from dynrnn.tf1.nn_ops import floating_tensor
 
 __all__ = ["batch_norm_with_global_normalization", "batch_normalization", "fused_batch_norm", "moments"]
@@ -47,12 +53,11 @@ def batch_normalization(
     """``(x - mean) / sqrt(variance + variance_epsilon) * scale + offset``; ``scale`` and ``offset`` may be None."""
     with name_scope(name, "batchnorm"):
         value = convert_to_tensor(x)
-        factor = math_ops.rsqrt(convert_to_tensor(variance) + variance_epsilon)
+        factor = math_ops.rsqrt(variance + variance_epsilon)
         if scale is not None:
             factor = factor * scale
         product = value * math_ops.cast(factor, value.dtype)
-        center = convert_to_tensor(mean)
-        rest = -center * factor if offset is None else convert_to_tensor(offset) - center * factor
+        rest = -mean * factor if offset is None else offset - mean * factor
         return product + math_ops.cast(rest, value.dtype)
 
 
@@ -65,7 +70,7 @@ def batch_norm_with_global_normalization(
     variance_epsilon: Any = None,
     scale_after_normalization: bool | None = None,
     name: str | None = None,
-    input: Any = None,  # noqa: A002
+    input: Any = None,
     mean: Any = None,
     variance: Any = None,
 ) -> Tensor:
@@ -97,7 +102,7 @@ def fused_batch_norm(
         epsilon: added to the variance, at least 1.001e-5.
         data_format: where the channels are.
         is_training: whether to take the moments of the batch.
-        name: name scope.
+        name: operation name.
 
     Returns:
         The normalised images, the mean, and the variance; when training that of the batch, the variance *unbiased*
@@ -110,20 +115,39 @@ def fused_batch_norm(
         raise ValueError(f"data_format must be NHWC or NCHW, got {data_format!r}")
     if not is_training and (mean is None or variance is None):
         raise ValueError("Both 'mean' and 'variance' must be a 1D tensor when is_training is False.")
-    with name_scope(name, "FusedBatchNorm"):
-        value = floating_tensor(x, "x", "x")
-        value.shape.with_rank(4)
-        axes, channels = ([0, 1, 2], 3) if data_format == "NHWC" else ([0, 2, 3], 1)
-        precise = math_ops.cast(value, dtypes.float32) if value.dtype.size < 4 else value
-        if not is_training:
-            center, spread = convert_to_tensor(mean), convert_to_tensor(variance)
-        else:
-            center, spread = moments(precise, axes)
-        layout = [-1 if axis == channels else 1 for axis in range(4)]
-        shaped = [array_ops.reshape(t, layout) for t in (center, spread, offset, scale)]
-        result = math_ops.cast(batch_normalization(precise, *shaped, max(epsilon, 1.001e-5)), value.dtype)
-        if is_training:
-            dims = array_ops.shape(precise)
-            count = math_ops.cast(dims[axes[0]] * dims[axes[1]] * dims[axes[2]], spread.dtype)
-            spread = spread * (count / math_ops.maximum(count - 1.0, 1.0))
-        return result, center, spread
+    # when training there are none to use, and the kernel takes those of the batch; they have no derivative
+    given = [] if is_training else [array_ops.stop_gradient(mean), array_ops.stop_gradient(variance)]
+    results = apply_many(
+        "FusedBatchNormV3",
+        [floating_tensor(x, "x", "x"), scale, offset, *given],
+        name,
+        epsilon=max(epsilon, 1.001e-5),
+        channel=1 if data_format == "NCHW" else 3,
+    )
+    return results[0], results[1], results[2]
+
+
+def _infer_fused(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
+    images = inputs[0].shape.with_rank(4)
+    channels = images[attrs["channel"]]
+    for vector in inputs[1:]:
+        channels = channels.merge_with(vector.shape.with_rank(1)[0])
+    dims = images.as_list()
+    dims[attrs["channel"]] = channels.value
+    statistics = (inputs[1].dtype.base_dtype, TensorShape([channels]))
+    return [(inputs[0].dtype.base_dtype, TensorShape(dims)), statistics, statistics]
+
+
+@register("FusedBatchNormV3", _infer_fused)
+def _fused_batch_norm(
+    images: torch.Tensor, scale: torch.Tensor, offset: torch.Tensor, *given: torch.Tensor, epsilon: float, channel: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    value = (images if channel == 1 else images.permute(0, 3, 1, 2)).to(scale.dtype)
+    mean, variance = given or (None, None)
+    result = torch.batch_norm(value, scale, offset, mean, variance, not given, 0.0, epsilon, False).to(images.dtype)
+    if mean is None or variance is None:
+        # as results they have no derivative either
+        variance, mean = torch.var_mean(value.detach(), (0, 2, 3), correction=0)
+        count = value.numel() // max(value.shape[1], 1)
+        variance = variance * (count / max(count - 1, 1))
+    return result if channel == 1 else result.permute(0, 2, 3, 1), mean, variance

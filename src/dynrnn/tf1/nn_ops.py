@@ -1,4 +1,4 @@
-"""``tf.nn``: activations, biases, dropout, normalisation of vectors, and the largest of many.
+"""``tf.nn``: activations, affine maps, norms, dropout.
 
 Activations that cells use are also what torch's functions of the same meaning record on graph tensors
 (:mod:`dynrnn.tf1.core.torch_bridge`), so that ``torch.relu(x)`` and ``tf.nn.relu(x)`` make the same operation.
@@ -7,7 +7,6 @@ Activations that cells use are also what torch's functions of the same meaning r
 from __future__ import annotations
 
 import numbers
-from collections import namedtuple
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,15 +15,14 @@ import torch
 from torch.nn import functional
 
 from dynrnn.tf1 import array_ops, math_ops
-from dynrnn.tf1.array_ops import _axis
 from dynrnn.tf1.core import dtypes
-from dynrnn.tf1.core.build import apply, apply_many
+from dynrnn.tf1.core.build import apply
 from dynrnn.tf1.core.convert import convert_to_tensor
 from dynrnn.tf1.core.graph import name_scope
 from dynrnn.tf1.core.infer import constant_value, same_as_first
 from dynrnn.tf1.core.registry import Spec, register
 from dynrnn.tf1.core.tensor import Tensor
-from dynrnn.tf1.core.tensor_shape import TensorShape, unknown_shape
+from dynrnn.tf1.core.tensor_shape import TensorShape
 from dynrnn.tf1.core.torch_bridge import translates
 from dynrnn.tf1.math_ops import sigmoid, tanh
 from dynrnn.tf1.random_ops import random_uniform
@@ -34,7 +32,6 @@ __all__ = [
     "crelu",
     "dropout",
     "elu",
-    "in_top_k",
     "l2_loss",
     "l2_normalize",
     "leaky_relu",
@@ -48,7 +45,6 @@ __all__ = [
     "softplus",
     "softsign",
     "tanh",
-    "top_k",
     "xw_plus_b",
     "zero_fraction",
 ]
@@ -65,7 +61,7 @@ def floating_tensor(value: Any, parameter: str, name: str | None = None) -> Tens
     return tensor
 
 
-# --- activations --------------------------------------------------------------------------------------------------------
+# --- activations ------------------------------------------------------------------------------------------------------
 
 
 def _activation(op_type: str, kernel: Callable[..., torch.Tensor], doc: str) -> Callable[..., Tensor]:
@@ -85,6 +81,14 @@ def _softplus(x: torch.Tensor) -> torch.Tensor:
     return torch.logaddexp(x, torch.zeros_like(x))
 
 
+_SELU_SCALE, _SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
+
+
+def _selu(x: torch.Tensor) -> torch.Tensor:
+    # at 0 the slope is that of the positive side, unlike in torch's selu
+    return _SELU_SCALE * torch.where(x < 0, _SELU_ALPHA * torch.expm1(torch.clamp(x, max=0)), x)
+
+
 @register("Relu", same_as_first)
 def _relu(x: torch.Tensor) -> torch.Tensor:
     return torch.relu(x)
@@ -97,7 +101,7 @@ def relu(features: Any, name: str | None = None) -> Tensor:
 
 relu6 = _activation("Relu6", functional.relu6, "``min(max(x, 0), 6)``.")
 elu = _activation("Elu", functional.elu, "``x`` if positive, else ``exp(x) - 1``. Source: Clevert et al. 2015.")
-selu = _activation("Selu", functional.selu, "The self-normalizing unit, ``elu`` scaled. Source: Klambauer et al. 2017.")
+selu = _activation("Selu", _selu, "The self-normalizing unit, ``elu`` scaled. Source: Klambauer et al. 2017.")
 softplus = _activation("Softplus", _softplus, "``log(1 + exp(x))``.")
 softsign = _activation("Softsign", functional.softsign, "``x / (1 + |x|)``.")
 
@@ -134,7 +138,9 @@ def _infer_softmax(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec
     if rank == 0:
         raise ValueError("Shape must be at least rank 1 but is rank 0")
     if rank is not None and not -rank <= axis < rank:
-        raise ValueError(f"`dim` must be in the range [{-rank}, {rank}) where {rank} is the number of dimensions, got {axis}")
+        raise ValueError(
+            f"`dim` must be in the range [{-rank}, {rank}) where {rank} is the number of dimensions, got {axis}"
+        )
     return same_as_first(inputs, attrs)
 
 
@@ -155,82 +161,91 @@ def softmax(logits: Any, axis: Any = None, name: str | None = None, dim: Any = N
         TypeError: integers.
         ValueError: a scalar, an axis out of range, or both ``axis`` and ``dim``.
     """
-    return apply("Softmax", [floating_tensor(logits, "logits")], name, axis=_one_axis(axis, dim))
+    return apply("Softmax", [floating_tensor(logits, "logits")], name, axis=one_axis(axis, dim))
 
 
 def log_softmax(logits: Any, axis: Any = None, name: str | None = None, dim: Any = None) -> Tensor:
     """``x - log(sum(exp(x)))`` along ``axis``, the last by default; errors as :func:`softmax`."""
-    return apply("LogSoftmax", [floating_tensor(logits, "logits")], name, axis=_one_axis(axis, dim))
+    return apply("LogSoftmax", [floating_tensor(logits, "logits")], name, axis=one_axis(axis, dim))
 
 
-def _one_axis(axis: Any, dim: Any) -> int:
-    """``axis`` or its older name ``dim``; -1 when neither is given."""
+def one_axis(axis: Any, dim: Any) -> int:
+    """``axis`` or its older name ``dim`` as an int; -1 when neither is given.
+
+    Raises:
+        ValueError: both are given, or the axis is a tensor whose value the graph does not know.
+    """
     if axis is not None and dim is not None:
         raise ValueError("Cannot specify both 'axis' and 'dim'")
     chosen = dim if axis is None else axis
-    return -1 if chosen is None else _axis(chosen)
+    if isinstance(chosen, Tensor):
+        value = constant_value(chosen)
+        if value is None:
+            raise ValueError(f"axis must be known when the graph is built, got {chosen}")
+        chosen = int(value)
+    return -1 if chosen is None else int(chosen)
 
 
-# --- torch's functions on graph tensors -----------------------------------------------------------------------------------
+# --- torch's functions on graph tensors -------------------------------------------------------------------------------
 
 
 @translates(torch.relu, functional.relu)
-def _torch_relu(input: Any, inplace: bool = False) -> Tensor:  # noqa: A002
+def _torch_relu(input: Any, inplace: bool = False) -> Tensor:
     return relu(input)
 
 
 @translates(functional.relu6)
-def _torch_relu6(input: Any, inplace: bool = False) -> Tensor:  # noqa: A002
+def _torch_relu6(input: Any, inplace: bool = False) -> Tensor:
     return relu6(input)
 
 
 @translates(torch.selu, functional.selu)
-def _torch_selu(input: Any, inplace: bool = False) -> Tensor:  # noqa: A002
+def _torch_selu(input: Any, inplace: bool = False) -> Tensor:
     return selu(input)
 
 
 @translates(functional.elu)
-def _torch_elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Tensor:  # noqa: A002
+def _torch_elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     # elu(x, alpha) = max(x, 0) + alpha * (exp(min(x, 0)) - 1)
     return elu(input) if alpha == 1.0 else relu(input) + alpha * math_ops.expm1(math_ops.minimum(input, 0.0))
 
 
 @translates(functional.leaky_relu)
-def _torch_leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:  # noqa: A002
+def _torch_leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     return leaky_relu(input, negative_slope)
 
 
 @translates(functional.softplus)
-def _torch_softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Tensor:  # noqa: A002
+def _torch_softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     return softplus(input) if beta == 1.0 else softplus(input * beta) / beta
 
 
 @translates(functional.softsign)
-def _torch_softsign(input: Any) -> Tensor:  # noqa: A002
+def _torch_softsign(input: Any) -> Tensor:
     return softsign(input)
 
 
 @translates(torch.softmax)
-def _torch_softmax(input: Any, dim: int, dtype: torch.dtype | None = None) -> Tensor:  # noqa: A002
+def _torch_softmax(input: Any, dim: int, dtype: torch.dtype | None = None) -> Tensor:
     return softmax(input if dtype is None else math_ops.cast(input, dtype), dim)
 
 
 @translates(torch.log_softmax)
-def _torch_log_softmax(input: Any, dim: int, dtype: torch.dtype | None = None) -> Tensor:  # noqa: A002
+def _torch_log_softmax(input: Any, dim: int, dtype: torch.dtype | None = None) -> Tensor:
     return log_softmax(input if dtype is None else math_ops.cast(input, dtype), dim)
 
 
 @translates(functional.softmax)
-def _functional_softmax(input: Any, dim: int = -1, _stacklevel: int = 3, dtype: Any = None) -> Tensor:  # noqa: A002
+def _functional_softmax(input: Any, dim: int = -1, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     return _torch_softmax(input, dim, dtype)
 
 
 @translates(functional.log_softmax)
-def _functional_log_softmax(input: Any, dim: int = -1, _stacklevel: int = 3, dtype: Any = None) -> Tensor:  # noqa: A002
+def _functional_log_softmax(input: Any, dim: int = -1, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     return _torch_log_softmax(input, dim, dtype)
 
 
-# --- affine ---------------------------------------------------------------------------------------------------------------
+# --- affine -----------------------------------------------------------------------------------------------------------
 
 
 def _infer_bias_add(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -275,10 +290,17 @@ def bias_add(value: Any, bias: Any, data_format: str | None = None, name: str | 
         if data_format.startswith("NC"):
             axis = 1
         elif not (data_format.startswith("N") and data_format.endswith("C")):
-            raise ValueError(f"`data_format` must be of the form `N...C` or `NC...`. Received: data_format={data_format}")
+            raise ValueError(
+                f"`data_format` must be of the form `N...C` or `NC...`. Received: data_format={data_format}"
+            )
     with name_scope(name, "BiasAdd") as scope:
         tensor = convert_to_tensor(value, name="input")
         return apply("BiasAdd", [tensor, convert_to_tensor(bias, tensor.dtype, name="bias")], scope, axis=axis)
+
+
+@translates(torch.addmm)
+def _torch_addmm(input: Any, mat1: Any, mat2: Any) -> Tensor:
+    return bias_add(math_ops.matmul(mat1, mat2), input)
 
 
 def xw_plus_b(x: Any, weights: Any, biases: Any, name: str | None = None) -> Tensor:
@@ -293,7 +315,7 @@ def relu_layer(x: Any, weights: Any, biases: Any, name: str | None = None) -> Te
         return relu(bias_add(math_ops.matmul(x, weights), biases), name=scope)
 
 
-# --- norms ----------------------------------------------------------------------------------------------------------------
+# --- norms ------------------------------------------------------------------------------------------------------------
 
 
 @register("L2Loss", lambda inputs, attrs: [(inputs[0].dtype.base_dtype, TensorShape([]))])
@@ -324,7 +346,7 @@ def zero_fraction(value: Any, name: str | None = None) -> Tensor:
         return math_ops.reduce_mean(math_ops.cast(zero, dtypes.float32), name="fraction")
 
 
-# --- dropout --------------------------------------------------------------------------------------------------------------
+# --- dropout ----------------------------------------------------------------------------------------------------------
 
 
 def dropout(
@@ -363,8 +385,7 @@ def dropout(
         kind = tensor.dtype.base_dtype
         if not kind.is_floating:
             raise ValueError(
-                "x has to be a floating point tensor since it's going to be scaled. "
-                f"Got a {kind.name} tensor instead."
+                f"x has to be a floating point tensor since it's going to be scaled. Got a {kind.name} tensor instead."
             )
         if isinstance(rate, numbers.Real):
             if not 0 <= rate < 1:
@@ -397,93 +418,10 @@ def _noise_shape(x: Tensor, noise_shape: Any) -> Any:
 
 @translates(functional.dropout, torch.dropout)
 def _torch_dropout(
-    input: Any,  # noqa: A002
+    input: Any,
     p: float = 0.5,
     training: bool = True,
     inplace: bool = False,
     train: bool = True,
 ) -> Tensor:
     return dropout(input, rate=p) if training and train else input
-
-
-# --- the largest ----------------------------------------------------------------------------------------------------------
-
-TopKV2 = namedtuple("TopKV2", ["values", "indices"])  # noqa: PYI024 - what programs print
-
-
-def _infer_top_k(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
-    source, k = inputs[0].shape, constant_value(inputs[1])
-    if k is not None and int(k) < 0:
-        raise ValueError(f"Need k >= 0, got {int(k)}")
-    if source.ndims is None:
-        shape = unknown_shape()
-    elif source.ndims == 0:
-        raise ValueError("Shape must be at least rank 1 but is rank 0")
-    else:
-        dims = source.as_list()
-        if k is not None and dims[-1] is not None and dims[-1] < int(k):
-            raise ValueError(f"input must have last dimension >= k = {int(k)} but is {dims[-1]}")
-        shape = TensorShape([*dims[:-1], None if k is None else int(k)])
-    return [(inputs[0].dtype.base_dtype, shape), (dtypes.int32, shape)]
-
-
-@register("TopKV2", _infer_top_k)
-def _top_k(x: torch.Tensor, k: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    count = int(k)
-    if not 0 <= count <= x.shape[-1]:
-        raise ValueError(f"input must have at least k columns. Had {x.shape[-1]}, needed {count}")
-    order = _largest(x.detach(), count)
-    return torch.gather(x, -1, order), order.to(torch.int32)
-
-
-def _largest(x: torch.Tensor, count: int) -> torch.Tensor:
-    """Indices of the ``count`` largest along the last dimension, largest first, of equal ones the first first."""
-    if count == 0 or x.numel() == 0:
-        return torch.zeros([*x.shape[:-1], count], dtype=torch.int64)
-    values, order = torch.topk(x, count, -1)
-    # torch promises no order among equal elements; which are taken is open only if more than `count` reach the last
-    if bool(((x >= values[..., -1:]).sum(-1) == count).all()):
-        order = torch.sort(order, -1).values
-        return torch.gather(order, -1, torch.sort(torch.gather(x, -1, order), -1, descending=True, stable=True).indices)
-    return torch.sort(x, -1, descending=True, stable=True).indices[..., :count]
-
-
-def top_k(input: Any, k: Any = 1, sorted: bool = True, name: str | None = None) -> TopKV2:  # noqa: A002
-    """The ``k`` largest entries of the last dimension, largest first, and their int32 indices.
-
-    Of equal entries the first comes first. ``sorted=False`` permits another order and gives this one too.
-
-    Returns:
-        ``TopKV2(values, indices)``.
-
-    Raises:
-        ValueError: a last dimension smaller than ``k``.
-    """
-    number = convert_to_tensor(k, dtypes.int32)
-    return TopKV2(*apply_many("TopKV2", [input, number], name or "TopKV2"))
-
-
-def _infer_in_top_k(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
-    predictions, targets = inputs[0].shape.with_rank(2), inputs[1].shape.with_rank(1)
-    return [(dtypes.bool_, TensorShape([predictions[0].merge_with(targets[0])]))]
-
-
-@register("InTopKV2", _infer_in_top_k, differentiable=False)
-def _in_top_k(predictions: torch.Tensor, targets: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
-    classes = predictions.shape[1]
-    valid = (targets >= 0) & (targets < classes)
-    own = torch.gather(predictions, 1, torch.where(valid, targets, 0).long().unsqueeze(1))
-    return valid & ((predictions > own).sum(1) < k) & torch.isfinite(predictions).all(1)
-
-
-def in_top_k(predictions: Any, targets: Any, k: Any, name: str | None = None) -> Tensor:
-    """For each row of ``predictions`` [batch, classes]: whether fewer than ``k`` entries exceed that of the target class.
-
-    False for a class out of range and for rows that hold NaN or infinities.
-
-    Raises:
-        ValueError: other ranks, or batch sizes that differ.
-    """
-    with name_scope(name, "in_top_k"):
-        classes = convert_to_tensor(targets)
-        return apply("InTopKV2", [convert_to_tensor(predictions), classes, convert_to_tensor(k, classes.dtype)])

@@ -15,10 +15,10 @@ import torch
 
 from dynrnn import cells, nest
 from dynrnn.cells import initializers as cell_initializers
-from dynrnn.cells.base import assert_like_rnncell
+from dynrnn.cells.base import assert_like_rnncell, snake_case
 from dynrnn.cells.state import LSTMStateTuple
 from dynrnn.tf1 import array_ops, init_ops, random_ops
-from dynrnn.tf1.base_layer import LayerScope, snake_case
+from dynrnn.tf1.base_layer import LayerScope
 from dynrnn.tf1.core.convert import constant, convert_to_tensor
 from dynrnn.tf1.core.dtypes import DType, as_dtype
 from dynrnn.tf1.core.graph import get_default_graph, name_scope

@@ -101,6 +101,7 @@ def scan_node(cell: Cell, inputs: Any, state: Any, lengths: Tensor | None) -> tu
         },
         "Scan",
         specs=results,
+        after=body.dependencies,
     )
     return (
         nest.pack_as(output, node.outputs[:count]),
@@ -217,6 +218,7 @@ def scan_until_node(
         {"body": body, "inputs": len(xs), "states": len(states), "loops": len(loops), "emits": len(templates)},
         "ScanUntil",
         specs=results,
+        after=body.dependencies,
     )
     emitted, rest = node.outputs[: len(templates)], node.outputs[len(templates) :]
     return (

@@ -3,14 +3,18 @@
 MODULES = (
     "drivers",
     "cells",
+    "wrappers",
     "optimizers",
     "names",
+    "scopes",
     "array",
     "maths",
     "network",
     "losses",
     "layers",
     "control",
+    "sessions",
     "errors",
+    "refusals",
     "contrib",
 )

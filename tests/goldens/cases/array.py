@@ -25,7 +25,7 @@ row("reshape/shape-0-infer", lambda tf, x: tf.reshape(x, [tf.shape(x)[0], -1]), 
 row("reshape/shape-product", lambda tf, x: tf.reshape(x, [tf.shape(x)[0] * tf.shape(x)[1], 4]), CUBE, levels=ALL)
 row("reshape/stack", lambda tf, x: tf.reshape(x, tf.stack([-1, tf.shape(x)[2]])), CUBE, levels=ALL)
 row("reshape/concat", lambda tf, x: tf.reshape(x, tf.concat([tf.shape(x)[:1], [2, 6]], 0)), CUBE, levels=ALL)
-row("reshape/numpy-ints", lambda tf, x: tf.reshape(x, CUBE.shape[:1] + (12,)), CUBE, levels=ALL)
+row("reshape/numpy-ints", lambda tf, x: tf.reshape(x, (*CUBE.shape[:1], 12)), CUBE, levels=ALL)
 row("reshape/static", lambda tf, x: tf.reshape(x, [-1, x.get_shape()[1] * 4]), CUBE, levels=("known", "batch"))
 row("reshape/ints", lambda tf, x: tf.reshape(x, [3, 2]), ints(range(6)), levels=ALL)
 row("expand_dims/0", lambda tf, x: tf.expand_dims(x, 0), MATRIX)
@@ -191,9 +191,21 @@ row(
     ints(0, 4, 3, 2),
 )
 row("boolean_mask/rows", lambda tf, x, m: tf.boolean_mask(x, m), MATRIX, flags(1, 0, 1), levels=("known", "batch"))
-row("boolean_mask/elements", lambda tf, x, m: tf.boolean_mask(x, m), floats(2, 2), flags([[1, 0], [0, 1]]), levels=("known", "batch"))
+row(
+    "boolean_mask/elements",
+    lambda tf, x, m: tf.boolean_mask(x, m),
+    floats(2, 2),
+    flags([[1, 0], [0, 1]]),
+    levels=("known", "batch"),
+)
 row("boolean_mask/axis", lambda tf, x: tf.boolean_mask(x, [True, False, True, True], axis=1), MATRIX)
-row("where/elements", lambda tf, c, x, y: tf.where(c, x, y), flags([[1, 0], [0, 1]]), floats(2, 2), floats(2, 2, name="b"))
+row(
+    "where/elements",
+    lambda tf, c, x, y: tf.where(c, x, y),
+    flags([[1, 0], [0, 1]]),
+    floats(2, 2),
+    floats(2, 2, name="b"),
+)
 row("where/rows", lambda tf, c, x, y: tf.where(c, x, y), flags(1, 0, 1), MATRIX, floats(3, 4, name="b"))
 row("where/indices", lambda tf, c: tf.where(c), flags([[1, 0], [1, 1]]))
 row("where/indices-of-comparison", lambda tf, x: tf.where(tf.equal(x, 2)), ints(2, 1, 2))
@@ -218,26 +230,50 @@ row("scatter_nd/rows", lambda tf, x: tf.scatter_nd([[1], [3], [1]], x, [5, 4]), 
 row("dynamic_partition", lambda tf, x: tf.dynamic_partition(x, [0, 1, 0], 2), MATRIX)
 row("unique", lambda tf, x: list(tf.unique(x)), ints(3, 1, 3, 2))
 row("invert_permutation", lambda tf, x: tf.invert_permutation(x), ints(2, 0, 1))
-row("count_nonzero", lambda tf, x: [tf.count_nonzero(x), tf.count_nonzero(x, 1, dtype=tf.int32)], ints([[1, 0], [2, 3]]))
+row(
+    "count_nonzero", lambda tf, x: [tf.count_nonzero(x), tf.count_nonzero(x, 1, dtype=tf.int32)], ints([[1, 0], [2, 3]])
+)
 
 # Making ---------------------------------------------------------------------------------------------------------------
 
 row("zeros", lambda tf: [tf.zeros([2, 3]), tf.zeros((2,), tf.int32), tf.zeros([], tf.float64), tf.zeros([1], tf.bool)])
 row("ones", lambda tf: [tf.ones([2, 3]), tf.ones((2,), dtype=tf.int64), tf.ones([2], tf.bool), tf.ones(2)])
-row("zeros/dynamic", lambda tf, x: [tf.zeros([tf.shape(x)[0], 2]), tf.zeros(tf.shape(x)), tf.ones(tf.shape(x)[:1])], MATRIX, levels=ALL)
+row(
+    "zeros/dynamic",
+    lambda tf, x: [tf.zeros([tf.shape(x)[0], 2]), tf.zeros(tf.shape(x)), tf.ones(tf.shape(x)[:1])],
+    MATRIX,
+    levels=ALL,
+)
 row("zeros/stack", lambda tf, x: tf.zeros(tf.stack([tf.shape(x)[0], 5])), MATRIX, levels=ALL)
-row("zeros_like", lambda tf, x: [tf.zeros_like(x), tf.zeros_like(x, dtype=tf.int32), tf.ones_like(x)], MATRIX, levels=ALL)
+row(
+    "zeros_like",
+    lambda tf, x: [tf.zeros_like(x), tf.zeros_like(x, dtype=tf.int32), tf.ones_like(x)],
+    MATRIX,
+    levels=ALL,
+)
 row("fill", lambda tf: [tf.fill([2, 2], 7), tf.fill([3], 0.5), tf.fill([], True)])
 row("fill/dynamic", lambda tf, x: tf.fill([tf.shape(x)[0], 2], 3.0), MATRIX, levels=ALL)
 row("fill/value", lambda tf, v: tf.fill([2, 3], v), floats())
 row("range", lambda tf: [tf.range(4), tf.range(2, 5), tf.range(1, 8, 3), tf.range(5, 0, -2), tf.range(0.0, 1.0, 0.3)])
-row("range/dtype", lambda tf: [tf.range(3, dtype=tf.float32), tf.range(3, dtype=tf.int64), tf.range(start=1, limit=3, delta=1)])
+row(
+    "range/dtype",
+    lambda tf: [tf.range(3, dtype=tf.float32), tf.range(3, dtype=tf.int64), tf.range(start=1, limit=3, delta=1)],
+)
 row("range/dynamic", lambda tf, x: [tf.range(tf.shape(x)[0]), tf.range(0, tf.size(x), 2)], MATRIX, levels=ALL)
 row("linspace", lambda tf: [tf.linspace(0.0, 1.0, 5), tf.lin_space(-1.0, 1.0, 2), tf.linspace(3.0, 3.0, 1)])
 row("eye", lambda tf: [tf.eye(3), tf.eye(2, 3), tf.eye(2, dtype=tf.int32), tf.eye(2, batch_shape=[2])])
-row("constant", lambda tf: [tf.constant(3), tf.constant([1.5, 2]), tf.constant(2.0, shape=[2, 3]), tf.constant([1, 2], tf.float64)])
-row("constant/shape", lambda tf: [tf.constant([1, 2, 3, 4], shape=[2, 2]), tf.constant(0, tf.int64, [2]), tf.constant(True)])
-row("convert_to_tensor", lambda tf: [tf.convert_to_tensor(1), tf.convert_to_tensor([1.0, 2.0]), tf.convert_to_tensor([[True]])])
+row(
+    "constant",
+    lambda tf: [tf.constant(3), tf.constant([1.5, 2]), tf.constant(2.0, shape=[2, 3]), tf.constant([1, 2], tf.float64)],
+)
+row(
+    "constant/shape",
+    lambda tf: [tf.constant([1, 2, 3, 4], shape=[2, 2]), tf.constant(0, tf.int64, [2]), tf.constant(True)],
+)
+row(
+    "convert_to_tensor",
+    lambda tf: [tf.convert_to_tensor(1), tf.convert_to_tensor([1.0, 2.0]), tf.convert_to_tensor([[True]])],
+)
 row("diag", lambda tf, x: [tf.diag(x), tf.matrix_diag(x)], floats(3))
 row("diag_part", lambda tf, x: [tf.diag_part(x), tf.matrix_diag_part(x), tf.trace(x)], floats(3, 3))
 row("matrix_band_part", lambda tf, x: [tf.matrix_band_part(x, -1, 0), tf.matrix_band_part(x, 0, 1)], floats(3, 3))

@@ -54,7 +54,9 @@ def gru_step(scope: str) -> Step:
         (h,) = state
         gates = sigmoid(numpy.concatenate([x, h], axis=1) @ p[f"{scope}/gates/kernel"] + p[f"{scope}/gates/bias"])
         r, u = numpy.split(gates, 2, axis=1)
-        candidate = numpy.concatenate([x, r * h], axis=1) @ p[f"{scope}/candidate/kernel"] + p[f"{scope}/candidate/bias"]
+        candidate = (
+            numpy.concatenate([x, r * h], axis=1) @ p[f"{scope}/candidate/kernel"] + p[f"{scope}/candidate/bias"]
+        )
         h = u * h + (1 - u) * numpy.tanh(candidate)
         return h, [h]
 
@@ -191,7 +193,11 @@ MODELS = {
         ),
         lambda scope: [
             *_gru(f"{scope}gru_cell", DEPTH, DEPTH),
-            *((f"{scope}{gate}_{part}", [DEPTH, DEPTH][: 2 - (part == "b")]) for gate in ("carry", "transform") for part in "wb"),
+            *(
+                (f"{scope}{gate}_{part}", [DEPTH, DEPTH][: 2 - (part == "b")])
+                for gate in ("carry", "transform")
+                for part in "wb"
+            ),
         ],
         lambda scope: highway_step(gru_step(f"{scope}gru_cell"), scope, False),
         ("",),
@@ -220,7 +226,10 @@ MODELS = {
             *_gru(f"{scope}input_projection_wrapper/gru_cell", 5),
         ],
         lambda scope: projected_step(
-            gru_step(f"{scope}input_projection_wrapper/gru_cell"), f"{scope}input_projection_wrapper", "input", numpy.tanh
+            gru_step(f"{scope}input_projection_wrapper/gru_cell"),
+            f"{scope}input_projection_wrapper",
+            "input",
+            numpy.tanh,
         ),
         ("",),
     ),
@@ -248,7 +257,10 @@ MODELS = {
             (f"{scope}output_projection_wrapper/bias", [2]),
         ],
         lambda scope: projected_step(
-            gru_step(f"{scope}output_projection_wrapper/gru_cell"), f"{scope}output_projection_wrapper", "output", sigmoid
+            gru_step(f"{scope}output_projection_wrapper/gru_cell"),
+            f"{scope}output_projection_wrapper",
+            "output",
+            sigmoid,
         ),
         ("",),
     ),
@@ -274,7 +286,9 @@ def _inputs(model: Model, steps: int | None) -> Any:
     return fixed("contrib inputs", shape, "int32" if model.ids else "float64", 6 if model.ids else 2.0)
 
 
-def _unroll(step: Step, p: dict[str, Any], x: Any, state: list[Any], lengths: list[int] | None) -> tuple[Any, list[Any]]:
+def _unroll(
+    step: Step, p: dict[str, Any], x: Any, state: list[Any], lengths: list[int] | None
+) -> tuple[Any, list[Any]]:
     """One step when there are no lengths; else the law: zeros and the untouched state from each row's length on."""
     if lengths is None:
         return step(p, x, state)

@@ -59,7 +59,7 @@ def inputs_of(dtype: str, time_major: bool) -> Any:
 
 
 def states_of(size: Any, dtype: str, prefix: str) -> Any:
-    """Arrays for an initial state of the structure ``size`` (``size`` as TensorFlow's ``state_size``), in flat order."""
+    """Arrays for an initial state of the structure ``size`` (a cell's ``state_size``), in flat order."""
     return [fixed(f"drivers {path}", [BATCH, int(n)], dtype) for path, n in flatten(size, prefix)]
 
 
@@ -191,9 +191,7 @@ def raw_rnn(tf: Any, make: Any, lengths: Any, dtype: str) -> Program:
     def loop(time: Any, output: Any, state: Any, loop_state: Any) -> Any:
         del loop_state
         finished = time >= length
-        following = tf.cond(
-            tf.reduce_all(finished), lambda: tf.zeros([BATCH, DEPTH], dtype), lambda: steps.read(time)
-        )
+        following = tf.cond(tf.reduce_all(finished), lambda: tf.zeros([BATCH, DEPTH], dtype), lambda: steps.read(time))
         following.set_shape([BATCH, DEPTH])
         return finished, following, initial if output is None else state, output, None
 

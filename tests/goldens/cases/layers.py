@@ -29,7 +29,14 @@ _dense("no-bias", [None, 4], [2, 4], use_bias=False)
 _dense("named", [None, 4], [2, 4], name="hidden")
 _dense("cube", [None, None, 4], [2, 3, 4])
 _dense("cube-tanh", [2, 3, 4], [2, 3, 4], activation=lambda tf: tf.tanh)
-_dense("not-trainable", [None, 4], [2, 4], trainable=False, name="frozen")
+_dense(
+    "not-trainable",
+    [None, 4],
+    [2, 4],
+    trainable=False,
+    name="frozen",
+    kernel_initializer=lambda tf: tf.constant_initializer(0.25),
+)
 
 
 @case("dense/initial-values", load=False)
@@ -148,7 +155,8 @@ def _batch_norm(name: str, training: Any, shape: list[int], /, **options: Any) -
                 session.run(updates, data)
             return {f"after/{v.op.name}": session.run(v) for v in moving}
 
-        program = _all(tf, {"y": y}, {"x": x}, data)
+        # The product keeps the gradient away from the nothing that a normalised sum of squares has.
+        program = _all(tf, {"y": y, "product": y * x}, {"x": x}, data)
         program.facts = {"updates": len(updates)}
         program.script = script
         return program

@@ -44,10 +44,18 @@ for _name, (_loss, _labels, _predictions, _shape) in LOSSES.items():
             _predictions,
             levels=("known", "batch"),
         )
-    for _reduction in ("NONE", "SUM", "MEAN", "SUM_OVER_BATCH_SIZE", "SUM_OVER_NONZERO_WEIGHTS", "SUM_BY_NONZERO_WEIGHTS"):
+    _rows = _weights(_shape)["rows"]
+    for _reduction in (
+        "NONE",
+        "SUM",
+        "MEAN",
+        "SUM_OVER_BATCH_SIZE",
+        "SUM_OVER_NONZERO_WEIGHTS",
+        "SUM_BY_NONZERO_WEIGHTS",
+    ):
         row(
             f"{_name}/reduction-{_reduction}",
-            lambda tf, y, x, loss=_loss, w=_weights(_shape)["rows"], r=_reduction: loss(tf.losses)(
+            lambda tf, y, x, loss=_loss, w=_rows, r=_reduction: loss(tf.losses)(
                 y, x, w, reduction=getattr(tf.losses.Reduction, r)
             ),
             _labels,
@@ -55,15 +63,35 @@ for _name, (_loss, _labels, _predictions, _shape) in LOSSES.items():
             levels=("known", "batch"),
         )
 
-row("softmax/label_smoothing", lambda tf, y, x: tf.losses.softmax_cross_entropy(y, x, label_smoothing=0.1), ONE_HOT, PREDICTIONS)
-row("sigmoid/label_smoothing", lambda tf, y, x: tf.losses.sigmoid_cross_entropy(y, x, label_smoothing=0.1), ONE_HOT, PREDICTIONS)
+row(
+    "softmax/label_smoothing",
+    lambda tf, y, x: tf.losses.softmax_cross_entropy(y, x, label_smoothing=0.1),
+    ONE_HOT,
+    PREDICTIONS,
+)
+row(
+    "sigmoid/label_smoothing",
+    lambda tf, y, x: tf.losses.sigmoid_cross_entropy(y, x, label_smoothing=0.1),
+    ONE_HOT,
+    PREDICTIONS,
+)
 row("huber/delta", lambda tf, y, x: tf.losses.huber_loss(y, x, delta=0.25), LABELS, PREDICTIONS)
 row("log_loss/epsilon", lambda tf, y, x: tf.losses.log_loss(y, x, epsilon=0.1), ONE_HOT, PROBABILITIES)
-row("cosine_distance", lambda tf, y, x: tf.losses.cosine_distance(tf.nn.l2_normalize(y, 1), tf.nn.l2_normalize(x, 1), axis=1), LABELS, PREDICTIONS)
+row(
+    "cosine_distance",
+    lambda tf, y, x: tf.losses.cosine_distance(tf.nn.l2_normalize(y, 1), tf.nn.l2_normalize(x, 1), axis=1),
+    LABELS,
+    PREDICTIONS,
+)
 row("compute_weighted_loss", lambda tf, x: tf.losses.compute_weighted_loss(x, [[1.0], [0.0], [2.0]]), PREDICTIONS)
 row("int-labels", lambda tf, y, x: tf.losses.mean_squared_error(y, x), ints(1, 2, 3), floats(3))
 row("column-labels", lambda tf, y, x: tf.losses.sparse_softmax_cross_entropy(y, x), ints([[1], [0], [3]]), PREDICTIONS)
-row("sequence", lambda tf, y, x: tf.losses.sparse_softmax_cross_entropy(y, x, weights=tf.sequence_mask([3, 1], 3, tf.float32)), ints([[2, 0, 3], [1, 1, 0]]), floats(2, 3, 4))
+row(
+    "sequence",
+    lambda tf, y, x: tf.losses.sparse_softmax_cross_entropy(y, x, weights=tf.sequence_mask([3, 1], 3, tf.float32)),
+    ints([[2, 0, 3], [1, 1, 0]]),
+    floats(2, 3, 4),
+)
 
 
 @case("collection")

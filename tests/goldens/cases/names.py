@@ -1,4 +1,4 @@
-"""What is printed: names, static shapes, str and repr of tensors, variables and operations; scopes and uniquifying."""
+"""What is printed: names, static shapes, str and repr of tensors, variables and operations."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from goldens.harness import Program, case, flatten
 
 
 def told(*things: Any) -> dict[str, Any]:
-    """str and repr of every leaf of ``things``, in order (of operations repr only: their str is the whole definition)."""
+    """str and repr of every leaf of ``things``, in order (of operations repr: their str is all they are)."""
     leaves = [leaf for _, leaf in flatten(list(things), "")]
     printed = [repr(leaf) if hasattr(leaf, "node_def") else str(leaf) for leaf in leaves]
     return {"str": printed, "repr": [repr(leaf) for leaf in leaves]}
 
 
-def _named(name: str) -> Any:
+def named(name: str) -> Any:
     """Register a function that returns a nest of things as a case about how these print."""
 
     def register(function: Any) -> Any:
         def program(tf: Any, np: Any) -> Program:
             return Program(facts=told(function(tf, np)))
 
-        program.__module__ = __name__
+        program.__module__ = function.__module__
         case(f"print/{name}", initialise=False)(program)
         return function
 
@@ -31,7 +31,7 @@ def _named(name: str) -> Any:
 # Plain tensors --------------------------------------------------------------------------------------------------------
 
 
-@_named("placeholders")
+@named("placeholders")
 def placeholders(tf: Any, np: Any) -> Any:
     return [
         tf.placeholder(tf.float32),
@@ -48,7 +48,7 @@ def placeholders(tf: Any, np: Any) -> Any:
     ]
 
 
-@_named("constants")
+@named("constants")
 def constants(tf: Any, np: Any) -> Any:
     return [
         tf.constant(1),
@@ -80,7 +80,7 @@ def constants(tf: Any, np: Any) -> Any:
     ]
 
 
-@_named("operators")
+@named("operators")
 def operators(tf: Any, np: Any) -> Any:
     x, y = tf.placeholder(tf.float32, [None, 3], "x"), tf.placeholder(tf.float32, [3], "y")
     i = tf.placeholder(tf.int32, [2], "i")
@@ -96,7 +96,7 @@ def operators(tf: Any, np: Any) -> Any:
     ]
 
 
-@_named("functions")
+@named("functions")
 def functions(tf: Any, np: Any) -> Any:
     x = tf.placeholder(tf.float32, [None, 3, 4], "x")
     two = tf.placeholder(tf.float32, [None, 3], "two")
@@ -106,7 +106,13 @@ def functions(tf: Any, np: Any) -> Any:
         [tf.reshape(x, [-1, 12]), tf.reshape(x, [-1]), tf.reshape(x, [2, -1, 4]), tf.reshape(x, tf.shape(x))],
         [tf.transpose(x), tf.transpose(x, [1, 0, 2]), tf.expand_dims(x, 0), tf.expand_dims(x, -1)],
         [tf.squeeze(tf.ones([1, 2, 1])), tf.squeeze(tf.ones([1, 2, 1]), [0]), tf.squeeze(x), tf.squeeze(unknown)],
-        [tf.concat([x, x], 0), tf.concat([x, x], 2), tf.concat([x, x], -1), tf.stack([two, two]), tf.stack([two, two], 1)],
+        [
+            tf.concat([x, x], 0),
+            tf.concat([x, x], 2),
+            tf.concat([x, x], -1),
+            tf.stack([two, two]),
+            tf.stack([two, two], 1),
+        ],
         [tf.split(x, 3, 1), tf.split(x, [1, 3], 2), tf.unstack(x, axis=1), tf.unstack(tf.ones([2, 2]))],
         [tf.shape(x), tf.size(x), tf.rank(x), tf.shape(x)[0], tf.shape_n([x, two])],
         [tf.reduce_sum(x), tf.reduce_mean(x, 1), tf.reduce_max(x, [0, 1]), tf.reduce_sum(x, -1, keepdims=True)],
@@ -132,7 +138,7 @@ def functions(tf: Any, np: Any) -> Any:
     ]
 
 
-@_named("explicit-names")
+@named("explicit-names")
 def explicit_names(tf: Any, np: Any) -> Any:
     x = tf.placeholder(tf.float32, [2, 3], name="x")
     return [
@@ -152,7 +158,7 @@ def explicit_names(tf: Any, np: Any) -> Any:
     ]
 
 
-@_named("scalars-and-shapes")
+@named("scalars-and-shapes")
 def shapes(tf: Any, np: Any) -> Any:
     x = tf.placeholder(tf.float32, [None, 3, 4])
     shape = x.get_shape()
@@ -160,14 +166,18 @@ def shapes(tf: Any, np: Any) -> Any:
     unknown = tf.placeholder(tf.float32).get_shape()
     things += [unknown, unknown.ndims, tf.TensorShape(None), tf.TensorShape([]), tf.TensorShape([2]), tf.TensorShape(3)]
     things += [tf.TensorShape([None, 2]).concatenate([3]), tf.TensorShape([2, 3]).num_elements(), tf.Dimension(None)]
-    things += [shape.is_fully_defined(), tf.TensorShape([1, 2]).is_fully_defined(), shape == tf.TensorShape([None, 3, 4])]
+    things += [
+        shape.is_fully_defined(),
+        tf.TensorShape([1, 2]).is_fully_defined(),
+        shape == tf.TensorShape([None, 3, 4]),
+    ]
     things += [tf.TensorShape([None, 2]).merge_with([3, None]), shape.is_compatible_with([7, 3, 4]), len(shape)]
     things += [shape[1] * 2, shape[1] + shape[2], shape[0] + 1, int(shape[2]), shape[1] == 3, shape[0].value is None]
     things += [shape.with_rank(3), x.shape, x.shape.dims, list(tf.TensorShape([4, 5]))]
     return [str(thing) for thing in things] + [repr(thing) for thing in things]
 
 
-@_named("dtypes")
+@named("dtypes")
 def dtypes(tf: Any, np: Any) -> Any:
     names = "float16 float32 float64 int8 int16 int32 int64 uint8 bool string complex64"
     all_dtypes = [getattr(tf, name) for name in names.split()]
@@ -180,7 +190,7 @@ def dtypes(tf: Any, np: Any) -> Any:
 # Variables ------------------------------------------------------------------------------------------------------------
 
 
-@_named("variables")
+@named("variables")
 def variables(tf: Any, np: Any) -> Any:
     v = tf.Variable(1.0)
     w = tf.Variable(tf.zeros([2, 3]), name="weights")
@@ -202,7 +212,7 @@ def variables(tf: Any, np: Any) -> Any:
     ]
 
 
-@_named("get_variable-initializers")
+@named("get_variable-initializers")
 def get_variable_initializers(tf: Any, np: Any) -> Any:
     initializers = {
         "constant": tf.constant_initializer(0.1),
@@ -220,198 +230,10 @@ def get_variable_initializers(tf: Any, np: Any) -> Any:
     return [made, [v.initializer for v in made], [v.initial_value for v in made]]
 
 
-# Scopes ---------------------------------------------------------------------------------------------------------------
-
-
-@_named("name-scope")
-def name_scope(tf: Any, np: Any) -> Any:
-    things = []
-    with tf.name_scope("a") as first:
-        things += [first, tf.constant(1), tf.placeholder(tf.float32, name="p")]
-        with tf.name_scope("b") as inner:
-            things += [inner, tf.constant(1), tf.Variable(1.0, name="v"), tf.get_variable("g", [1])]
-    with tf.name_scope("a") as second:
-        things += [second, tf.constant(1), tf.constant(1, name="constant")]
-    with tf.name_scope(first) as again:
-        things += [again, tf.constant(1), tf.constant(1)]
-    with tf.name_scope(None) as nothing:
-        things += [nothing, tf.constant(1)]
-    with tf.name_scope("") as empty:
-        things += [empty, tf.constant(1)]
-    with tf.name_scope("outer"), tf.name_scope(None), tf.name_scope("top"):
-        things.append(tf.constant(1))
-    with tf.name_scope("x", "default", [1]) as a, tf.name_scope(None, "default", []) as b:
-        things += [a, b]
-    graph = tf.get_default_graph()
-    things += [graph.unique_name("a"), graph.unique_name("fresh"), graph.unique_name("fresh"), graph.get_name_scope()]
-    return [str(thing) for thing in things]
-
-
-@_named("case-insensitive-uniquifying")
-def uniquifying(tf: Any, np: Any) -> Any:
-    names = ["a", "a", "A", "a_1", "a", "b/c", "b/c", "b", "a_1"]
-    return [tf.constant(0, name=name) for name in names]
-
-
-@_named("variable-scope")
-def variable_scope(tf: Any, np: Any) -> Any:
-    things: list[Any] = []
-    with tf.variable_scope("a") as scope:
-        things += [scope.name, scope.original_name_scope, scope.reuse, tf.get_variable("v", [1]).name, tf.constant(1).name]
-        with tf.variable_scope("b") as inner:
-            things += [inner.name, tf.get_variable("v", [1]).name, tf.Variable(0.0).name, tf.constant(1).name]
-            things.append(tf.get_variable_scope().name)
-    with tf.variable_scope("a", reuse=True) as second:
-        things += [second.name, second.original_name_scope, second.reuse, tf.get_variable("v").name, tf.constant(1).name]
-    with tf.variable_scope(scope, reuse=True) as third:
-        things += [third.name, third.original_name_scope, tf.get_variable("v").name, tf.constant(1).name]
-    with tf.variable_scope("other"), tf.variable_scope(scope) as fourth:
-        things += [fourth.name, fourth.original_name_scope, fourth.reuse, tf.constant(1).name]
-    with tf.variable_scope("a") as fifth:
-        things += [fifth.name, tf.get_variable("w", [1]).name, tf.constant(1).name, tf.Variable(0.0).name]
-    with tf.variable_scope(scope, auxiliary_name_scope=False):
-        things.append(tf.constant(1).name)
-    things += [tf.get_variable_scope().name, tf.get_variable_scope().reuse, [v.name for v in tf.global_variables()]]
-    return [str(thing) for thing in things]
-
-
-@_named("default-name-scope")
-def default_name(tf: Any, np: Any) -> Any:
-    things = []
-    for _ in range(3):
-        with tf.variable_scope(None, "layer") as scope:
-            things += [scope.name, tf.get_variable("w", [1]).name, tf.constant(1).name]
-    with tf.variable_scope("model"):
-        for _ in range(2):
-            with tf.variable_scope(None, default_name="layer") as scope:
-                things += [scope.name, tf.get_variable("w", [1]).name, tf.constant(1).name]
-    with tf.variable_scope("layer_5") as scope:
-        things.append(scope.name)
-    with tf.variable_scope(None, "layer") as scope:
-        things.append(scope.name)
-    with tf.variable_scope("named", default_name="unused") as scope:
-        things.append(scope.name)
-    return [str(thing) for thing in things]
-
-
-@_named("mixed-scopes")
-def mixed_scopes(tf: Any, np: Any) -> Any:
-    things = []
-    with tf.name_scope("n"), tf.variable_scope("v") as scope:
-        things += [tf.get_variable("x", [1]).name, tf.constant(1).name, scope.original_name_scope]
-        with tf.name_scope("m"):
-            things += [tf.get_variable("y", [1]).name, tf.Variable(0.0).name, tf.constant(1).name]
-    with tf.variable_scope("v"):
-        things += [tf.get_variable("z", [1]).name, tf.constant(1).name, tf.Variable(0.0, name="z").name]
-    with tf.variable_scope("w", dtype=tf.float64, initializer=tf.constant_initializer(3.0)) as scope:
-        v = tf.get_variable("x", [1])
-        things += [v, scope.dtype, v.initial_value.name]
-        with tf.variable_scope("inner"):
-            things.append(tf.get_variable("x", [1]))
-        scope.set_initializer(tf.zeros_initializer())
-        things.append(tf.get_variable("y", [2]))
-    return [str(thing) for thing in things]
-
-
-@_named("reuse-names")
-def reuse_names(tf: Any, np: Any) -> Any:
-    things = []
-    for _ in range(2):
-        with tf.variable_scope("shared", reuse=tf.AUTO_REUSE):
-            v = tf.get_variable("v", [2])
-            things += [v, v + 1.0, tf.get_variable_scope().reuse is tf.AUTO_REUSE]
-    with tf.variable_scope("shared"):
-        tf.get_variable_scope().reuse_variables()
-        things += [tf.get_variable("v"), tf.get_variable_scope().reuse]
-        with tf.variable_scope("inner"):
-            things.append(tf.get_variable_scope().reuse)
-    things.append(tf.get_variable_scope().reuse)
-    return [str(thing) for thing in things]
-
-
-@_named("collections")
-def collections(tf: Any, np: Any) -> Any:
-    with tf.variable_scope("a"):
-        tf.get_variable("x", [1])
-        tf.get_variable("y", [1], trainable=False)
-        tf.get_variable("z", [1], collections=["mine", tf.GraphKeys.GLOBAL_VARIABLES])
-    with tf.variable_scope("ab"):
-        tf.get_variable("x", [1], regularizer=lambda v: tf.reduce_sum(v * v, name="penalty"))
-    tf.add_to_collection("losses", tf.constant(1.0, name="one"))
-    tf.add_to_collection("losses", 2)
-    tf.add_to_collection("losses", 2)
-    keys = [key for key in dir(tf.GraphKeys) if key.isupper()]
-    return [
-        str(thing)
-        for thing in (
-            tf.get_collection("losses"),
-            tf.get_collection("nothing"),
-            tf.get_collection("mine"),
-            tf.get_collection(tf.GraphKeys.GLOBAL_VARIABLES, scope="a"),
-            tf.get_collection(tf.GraphKeys.TRAINABLE_VARIABLES, "a/"),
-            len(tf.get_collection(tf.GraphKeys.REGULARIZATION_LOSSES)),
-            tf.trainable_variables("ab"),
-            tf.global_variables(scope="a/x"),
-            [(key, getattr(tf.GraphKeys, key)) for key in keys if key.endswith(("VARIABLES", "LOSSES", "OPS", "STEP"))],
-        )
-    ]
-
-
-@_named("graph-lookup")
-def graph_lookup(tf: Any, np: Any) -> Any:
-    x = tf.placeholder(tf.float32, [2], name="x")
-    with tf.name_scope("s"):
-        y = tf.split(x, 2, name="parts")
-    z = tf.add(x, 1.0, name="z")
-    graph = tf.get_default_graph()
-    things = [
-        graph.get_tensor_by_name("s/parts:1"),
-        graph.get_operation_by_name("z").name,
-        graph.as_graph_element("x") is x.op,
-        graph.as_graph_element("x:0"),
-        graph.as_graph_element(y[0]) is y[0],
-        x.op.name,
-        x.op.type,
-        x.graph is graph,
-        z.op.inputs[0].name,
-        [t.name for t in z.op.inputs],
-        [t.name for t in y[0].op.outputs],
-        y[1].value_index,
-        z.op.node_def.name,
-        [c.name for c in x.consumers()],
-        [op.name for op in graph.get_operations()],
-        y[1].device,
-        hash(x) == hash(x),
-        x == z,
-        x in [z, x],
-        len({x: 1, z: 2}),
-    ]
-    return [str(thing) for thing in things]
-
-
-@_named("session-and-graph")
-def graphs(tf: Any, np: Any) -> Any:
-    things = []
-    outer = tf.get_default_graph()
-    graph = tf.Graph()
-    with graph.as_default():
-        things += [tf.constant(1).name, tf.get_default_graph() is graph, tf.constant(2).name]
-    things += [tf.get_default_graph() is outer, tf.constant(1).name, tf.constant(1).graph is outer]
-    with graph.as_default():
-        things.append(tf.constant(3).name)
-    session = tf.Session(graph=graph)
-    things += [session.graph is graph, tf.get_default_session() is None]
-    with session.as_default():
-        things += [tf.get_default_session() is session, tf.get_default_graph() is graph]
-    with session:
-        things += [tf.get_default_session() is session, tf.get_default_graph() is graph]
-    return [str(thing) for thing in things]
-
-
 # Control flow, gradients, optimizers, drivers ------------------------------------------------------------------------
 
 
-@_named("gradients")
+@named("gradients")
 def gradients(tf: Any, np: Any) -> Any:
     x = tf.placeholder(tf.float32, [None, 2], name="x")
     w = tf.get_variable("w", [2, 3])
@@ -425,7 +247,7 @@ def gradients(tf: Any, np: Any) -> Any:
     ]
 
 
-@_named("control-flow")
+@named("control-flow")
 def control_flow(tf: Any, np: Any) -> Any:
     x = tf.placeholder(tf.float32, [], name="x")
     chosen = tf.cond(x > 0, lambda: x + 1.0, lambda: x - 1.0)
@@ -499,18 +321,18 @@ def _register_drivers() -> None:
     for name, make in cells.items():
         for lengths in (False, True):
             ending = f"{name}/{'lengths' if lengths else 'full'}"
-            _named(f"dynamic_rnn/{ending}/bm")(dynamic(make, lengths, False, None))
-            _named(f"dynamic_rnn/{ending}/tm")(dynamic(make, lengths, True, None))
-            _named(f"dynamic_rnn/{ending}/scoped")(dynamic(make, lengths, False, "inner"))
-            _named(f"bidirectional_dynamic_rnn/{ending}")(bidirectional(make, lengths))
-            _named(f"static_rnn/{ending}")(static(make, lengths))
-        _named(f"call/{name}")(direct(make))
+            named(f"dynamic_rnn/{ending}/bm")(dynamic(make, lengths, False, None))
+            named(f"dynamic_rnn/{ending}/tm")(dynamic(make, lengths, True, None))
+            named(f"dynamic_rnn/{ending}/scoped")(dynamic(make, lengths, False, "inner"))
+            named(f"bidirectional_dynamic_rnn/{ending}")(bidirectional(make, lengths))
+            named(f"static_rnn/{ending}")(static(make, lengths))
+        named(f"call/{name}")(direct(make))
 
 
 _register_drivers()
 
 
-@_named("layers")
+@named("layers")
 def layers(tf: Any, np: Any) -> Any:
     x = tf.placeholder(tf.float32, [None, 3], name="x")
     cube = tf.placeholder(tf.float32, [None, 4, 3], name="cube")
@@ -521,6 +343,15 @@ def layers(tf: Any, np: Any) -> Any:
         fourth = tf.layers.dense(third, 2)
     layer = tf.layers.Dense(3, name="shared")
     return [
-        [first, second, third, fourth, layer(x), layer(first[:, :3]), tf.layers.dense(cube, 2), tf.layers.flatten(cube)],
+        [
+            first,
+            second,
+            third,
+            fourth,
+            layer(x),
+            layer(first[:, :3]),
+            tf.layers.dense(cube, 2),
+            tf.layers.flatten(cube),
+        ],
         [v.name for v in tf.global_variables()],
     ]

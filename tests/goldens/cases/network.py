@@ -14,14 +14,37 @@ ONE_HOT = numpy.eye(4, dtype="f")[[2, 0, 2]]
 SOFT = numpy.array([[0.25, 0.25, 0.5, 0], [0, 1, 0, 0], [0.125, 0.125, 0.25, 0.5]], "f")
 ALL = ("known", "batch", "open", "rank")
 
-ACTIVATIONS = "relu relu6 elu selu softplus softsign sigmoid tanh softmax log_softmax leaky_relu crelu".split()
+ACTIVATIONS = (
+    "relu",
+    "relu6",
+    "elu",
+    "selu",
+    "softplus",
+    "softsign",
+    "sigmoid",
+    "tanh",
+    "softmax",
+    "log_softmax",
+    "leaky_relu",
+    "crelu",
+)
 for _name in ACTIVATIONS:
     row(f"activation/{_name}", lambda tf, x, name=_name: getattr(tf.nn, name)(x), MATRIX * 4)
-    row(f"activation/{_name}-f64", lambda tf, x, n=_name: getattr(tf.nn, n)(x), MATRIX.astype("float64"), levels=("known",))
+    row(
+        f"activation/{_name}-f64",
+        lambda tf, x, n=_name: getattr(tf.nn, n)(x),
+        MATRIX.astype("float64"),
+        levels=("known",),
+    )
 row("activation/leaky-alpha", lambda tf, x: tf.nn.leaky_relu(x, alpha=0.1), MATRIX)
 row("activation/relu-ints", lambda tf, x: tf.nn.relu(x), ints(-1, 0, 2))
 row("activation/at-zero", lambda tf, x: [tf.nn.relu(x), tf.nn.relu6(x), tf.abs(x)], numpy.array([0, 6, -0.0], "f"))
-row("softmax/axis", lambda tf, x: [tf.nn.softmax(x, 1), tf.nn.softmax(x, axis=0), tf.nn.softmax(x, dim=-1)], CUBE, levels=("known", "batch"))
+row(
+    "softmax/axis",
+    lambda tf, x: [tf.nn.softmax(x, 1), tf.nn.softmax(x, axis=0), tf.nn.softmax(x, dim=-1)],
+    CUBE,
+    levels=("known", "batch"),
+)
 row("softmax/cube", lambda tf, x: [tf.nn.softmax(x), tf.nn.log_softmax(x, axis=1)], CUBE, levels=("known", "batch"))
 row("softmax/large", lambda tf, x: [tf.nn.softmax(x), tf.nn.log_softmax(x)], numpy.array([[1000, 999, -1000]], "f"))
 row("softmax/minus-infinity", lambda tf, x: tf.nn.softmax(x), numpy.array([[1, -numpy.inf, 0]], "f"), gradients=False)
@@ -80,10 +103,12 @@ row(
 )
 row(
     "sparse_xent/masked-mean",
-    lambda tf, y, x, n: tf.reduce_sum(
-        tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=x) * tf.sequence_mask(n, 3, tf.float32)
-    )
-    / tf.cast(tf.reduce_sum(n), tf.float32),
+    lambda tf, y, x, n: (
+        tf.reduce_sum(
+            tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=x) * tf.sequence_mask(n, 3, tf.float32)
+        )
+        / tf.cast(tf.reduce_sum(n), tf.float32)
+    ),
     ints([[2, 0, 3], [1, 1, 0]]),
     CUBE,
     ints(3, 1),
@@ -111,13 +136,24 @@ row(
 
 # Affine, norms --------------------------------------------------------------------------------------------------------
 
-row("xw_plus_b", lambda tf, x, w, b: tf.nn.xw_plus_b(x, w, b), MATRIX, floats(4, 2, name="w"), floats(2, name="b"), levels=ALL)
+row(
+    "xw_plus_b",
+    lambda tf, x, w, b: tf.nn.xw_plus_b(x, w, b),
+    MATRIX,
+    floats(4, 2, name="w"),
+    floats(2, name="b"),
+    levels=ALL,
+)
 row("relu_layer", lambda tf, x, w, b: tf.nn.relu_layer(x, w, b), MATRIX, floats(4, 2, name="w"), floats(2, name="b"))
 row("bias_add/matrix", lambda tf, x, b: tf.nn.bias_add(x, b), MATRIX, floats(4, name="b"))
 row("bias_add/cube", lambda tf, x, b: tf.nn.bias_add(x, b), CUBE, floats(4, name="b"))
 row("l2_loss", lambda tf, x: tf.nn.l2_loss(x), CUBE)
 row("l2_loss/double", lambda tf, x: tf.nn.l2_loss(x), floats(3, dtype="float64"))
-row("l2_normalize", lambda tf, x: [tf.nn.l2_normalize(x, 1), tf.nn.l2_normalize(x, dim=0), tf.nn.l2_normalize(x, axis=-1)], MATRIX)
+row(
+    "l2_normalize",
+    lambda tf, x: [tf.nn.l2_normalize(x, 1), tf.nn.l2_normalize(x, dim=0), tf.nn.l2_normalize(x, axis=-1)],
+    MATRIX,
+)
 row("l2_normalize/zero", lambda tf, x: tf.nn.l2_normalize(x, 0), numpy.zeros(3, "f"))
 row("moments/0", lambda tf, x: list(tf.nn.moments(x, [0])), MATRIX)
 row("moments/list", lambda tf, x: list(tf.nn.moments(x, axes=[0, 1])), CUBE)
@@ -134,11 +170,15 @@ row(
 )
 row(
     "batch_normalization/no-scale",
-    lambda tf, x: tf.nn.batch_normalization(x, *tf.nn.moments(x, [0]), None, None, variance_epsilon=1e-3),
+    lambda tf, x: x * tf.nn.batch_normalization(x, *tf.nn.moments(x, [0]), None, None, variance_epsilon=1e-3),
     MATRIX,
 )
 row("zero_fraction", lambda tf, x: tf.nn.zero_fraction(x), numpy.array([0, 1, 0, 2], "f"))
-row("dropout/keep-one", lambda tf, x: [tf.nn.dropout(x, 1.0), tf.nn.dropout(x, keep_prob=1.0), tf.nn.dropout(x, rate=0.0)], MATRIX)
+row(
+    "dropout/keep-one",
+    lambda tf, x: [tf.nn.dropout(x, 1.0), tf.nn.dropout(x, keep_prob=1.0), tf.nn.dropout(x, rate=0.0)],
+    MATRIX,
+)
 row("dropout/keep-fed", lambda tf, x, k: tf.nn.dropout(x, k), MATRIX, numpy.ones([], "f"))
 
 # Convolution and pooling ----------------------------------------------------------------------------------------------
@@ -164,7 +204,9 @@ for _padding in ("SAME", "VALID"):
         for _pool in ("max_pool", "avg_pool"):
             row(
                 f"{_pool}/{_padding}-{_k}{_s}",
-                lambda tf, x, f=_pool, k=_window, s=_step, p=_padding: getattr(tf.nn, f)(x, ksize=k, strides=s, padding=p),
+                lambda tf, x, f=_pool, k=_window, s=_step, p=_padding: getattr(tf.nn, f)(
+                    x, ksize=k, strides=s, padding=p
+                ),
                 IMAGE,
                 levels=("known", "batch"),
             )

@@ -50,8 +50,9 @@ def _train(tf: Any, optimizer: Any, loss: Any, op: Any, feeds: Any = None) -> Pr
     def script(session: Any) -> dict[str, Any]:
         results = {}
         for step in range(STEPS):
-            before, _ = session.run([loss, op], feeds)
-            results[f"loss/{step}"] = before
+            # Not in one run: whether the loss is read before or after the step would be chance.
+            results[f"loss/{step}"] = session.run(loss, feeds)
+            session.run(op, feeds)
             results.update({f"{name}/{step}": got for name, got in session.run(watched).items()})
         results.update(session.run(slots))
         return results
@@ -86,7 +87,8 @@ def _register(name: str, make: Callable[[Any], Any]) -> None:
         step = tf.train.get_or_create_global_step()
         with tf.variable_scope("training"):
             optimizer = make(tf.train)
-            pairs = optimizer.compute_gradients(loss)
+            # Gated: no variable may move before all gradients are there, else one could be taken at a moved variable.
+            pairs = optimizer.compute_gradients(loss, gate_gradients=optimizer.GATE_GRAPH)
             op = optimizer.apply_gradients([(g * 0.5, v) for g, v in pairs], global_step=step)
         program = _train(tf, optimizer, loss, op)
         script = program.script
@@ -204,15 +206,15 @@ _decay("cosine", lambda tf, step: tf.train.cosine_decay(0.5, step, 4))
 
 @case("average/ExponentialMovingAverage")
 def moving_average(tf: Any, np: Any) -> Program:
-    x = tf.get_variable("x", [2])
+    x = tf.get_variable("x", [2], initializer=tf.constant_initializer(0.5))  # where the average starts
     average = tf.train.ExponentialMovingAverage(0.75)
     move = tf.assign(x, x * 2.0 + 1.0)
-    with tf.control_dependencies([move]):
-        op = average.apply([x])
+    op = average.apply([x])
 
     def script(session: Any) -> dict[str, Any]:
         results = {}
         for i in range(3):
+            session.run(move)
             session.run(op)
             results[f"average/{i}"] = session.run(average.average(x))
         return results
@@ -267,10 +269,9 @@ def recurrent_classifier(tf: Any, np: Any) -> Program:
     def script(session: Any) -> dict[str, Any]:
         results = {}
         for i in range(4):
-            fetches = {"loss": loss, "norm": norm, "accuracy": accuracy, "rate": rate, "op": op}
-            for name, got in session.run(fetches, feeds).items():
-                if name != "op":
-                    results[f"{name}/{i}"] = got
+            fetches = {"loss": loss, "norm": norm, "accuracy": accuracy, "rate": rate}
+            results.update((f"{name}/{i}", got) for name, got in session.run(fetches, feeds).items())
+            session.run(op, feeds)
         for variable in tf.trainable_variables():
             results[variable.op.name] = session.run(variable)
         return results

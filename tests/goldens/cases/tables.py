@@ -59,12 +59,11 @@ class Table:
         *arrays: Any,
         levels: Sequence[str] = LEVELS,
         gradients: bool = True,
-        tolerance: float | None = None,
     ) -> None:
         """Register ``function`` at each of ``levels``; it returns a tensor or a nest of them."""
         for level in levels if arrays else ("known",):
             program = self._program(function, arrays, level, gradients and level == "known")
-            case(f"{name}/{level}", may_fail=level != "known", tolerance=tolerance)(program)
+            case(f"{name}/{level}", may_fail=level != "known")(program)
 
     def _program(self, function: Callable[..., Any], arrays: Sequence[Any], level: str, gradients: bool) -> Any:
         def program(tf: Any, np: Any) -> Program:

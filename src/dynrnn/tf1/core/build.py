@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dynrnn.tf1.core.convert import convert_to_tensor
+from dynrnn.tf1.core.convert import argument
 from dynrnn.tf1.core.dtypes import DType
-from dynrnn.tf1.core.graph import get_default_graph
+from dynrnn.tf1.core.graph import get_default_graph, graph_of
 from dynrnn.tf1.core.registry import Spec
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.variables import Variable
@@ -28,9 +28,12 @@ def apply(op_type: str, inputs: Sequence[Any], name: str | None = None, specs: A
 def apply_many(
     op_type: str, inputs: Sequence[Any], name: str | None = None, specs: Sequence[Spec] | None = None, **attrs: Any
 ) -> list[Tensor]:
-    """Create an operation; gives all its outputs."""
-    tensors = [convert_to_tensor(value) for value in inputs]
-    graph = tensors[0].graph if tensors else get_default_graph()
+    """Create an operation in the graph of its inputs; gives all its outputs."""
+    graph = graph_of(inputs)
+    if graph is not get_default_graph():
+        with graph.as_default():
+            return apply_many(op_type, inputs, name, specs, **attrs)
+    tensors = [argument(value) for value in inputs]
     return graph.create_op(op_type, tensors, attrs, name or op_type, specs).outputs
 
 
@@ -40,16 +43,23 @@ def as_tensors(values: Sequence[Any], op_type: str, dtype: DType | None = None) 
     Raises:
         TypeError: tensors of different dtypes.
     """
+    graph = graph_of(values)
+    if graph is not get_default_graph():
+        with graph.as_default():
+            return as_tensors(values, op_type, dtype)
+    labels = ("x", "y") if len(values) == 2 else [f"values_{i}" for i in range(len(values))]
     if dtype is None:
         leader = next((v for v in values if is_symbolic(v)), None)
         if leader is None:
-            leader = convert_to_tensor(values[0])
+            leader = argument(values[0], name=labels[0])
             values = [leader, *values[1:]]
         dtype = leader.dtype.base_dtype
-    tensors = [convert_to_tensor(v) if is_symbolic(v) else convert_to_tensor(v, dtype) for v in values]
+    tensors = [
+        argument(v, None if is_symbolic(v) else dtype, label) for v, label in zip(values, labels, strict=True)
+    ]
     for index, tensor in enumerate(tensors):
         if tensor.dtype.base_dtype is not dtype:
-            label = ("x", "y")[index] if len(tensors) == 2 else f"values[{index}]"
+            label = labels[index] if len(tensors) == 2 else f"values[{index}]"
             raise TypeError(
                 f"Input '{label}' of '{op_type}' Op has type {tensor.dtype.base_dtype.name} that does not match type "
                 f"{dtype.name} of argument 'x'."

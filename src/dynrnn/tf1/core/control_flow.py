@@ -83,7 +83,7 @@ def cond(
         TypeError: a Python bool as ``pred``, a function that is not callable, or different dtypes.
         ValueError: different structures.
     """
-    true_fn, false_fn = true_fn or fn1, false_fn or fn2
+    true_fn, false_fn = fn1 if true_fn is None else true_fn, fn2 if false_fn is None else false_fn
     if not callable(true_fn):
         raise TypeError("true_fn must be callable.")
     if not callable(false_fn):
@@ -98,6 +98,8 @@ def cond(
         def branch(function: Callable[[], Any]) -> Callable[[], list[Tensor]]:
             def run() -> list[Tensor]:
                 result = function()
+                if not strict:
+                    result = _unpacked(result)
                 flat = [_branch_leaf(leaf, condition) for leaf in nest.flatten(result)] if result is not None else []
                 structures.append(result)
                 return flat
@@ -107,7 +109,8 @@ def cond(
         true_body = trace(graph, [], branch(true_fn))
         false_body = trace(graph, [], branch(false_fn))
         true_result, false_result = structures
-        if (true_result is None) != (false_result is None) or len(true_body.outputs) != len(false_body.outputs):
+        same = nest.structure(true_result) == nest.structure(false_result)
+        if not same or (true_result is None) != (false_result is None):
             raise ValueError(
                 "Incompatible return values of true_fn and false_fn: "
                 f"expected the same structure, got {nest.describe(true_result)} and {nest.describe(false_result)}"
@@ -119,14 +122,19 @@ def cond(
             {"bodies": (true_body, false_body), "split": len(true_body.captures)},
             "If",
             specs=specs,
+            after=[*true_body.dependencies, *false_body.dependencies],
         )
         if true_result is None:
             return node
         merged = [_named(graph, tensor, "Merge") for tensor in node.outputs]
-        packed = from_tensors(nest.map_structure(_without_operation, true_result), merged)
-        if not strict and isinstance(packed, (list, tuple)) and len(packed) == 1 and not hasattr(packed, "_fields"):
-            return packed[0]
-        return packed
+        return from_tensors(nest.map_structure(_without_operation, true_result), merged)
+
+
+def _unpacked(result: Any) -> Any:
+    """The only element of a list or tuple of one."""
+    while isinstance(result, (list, tuple)) and len(result) == 1 and not hasattr(result, "_fields"):
+        result = result[0]
+    return result
 
 
 def _branch_leaf(leaf: Any, condition: Tensor) -> Tensor:
@@ -337,6 +345,7 @@ def _build_while(cond: Any, body: Any, loop_vars: Any, invariants: Any, back_pro
         {"cond_body": cond_body, "loop_body": loop_body, "count": len(initial), "back_prop": back_prop},
         "loop",
         specs=specs,
+        after=[*cond_body.dependencies, *loop_body.dependencies],
     )
     exits = [graph.create_op("Exit", [t], None, "Exit", specs=[(t.dtype, t.shape)]).outputs[0] for t in node.outputs]
     return from_tensors(result_structure[0], exits)

@@ -15,7 +15,7 @@ from dynrnn.tf1.core.registry import Spec, register
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.tensor_shape import Dimension, TensorShape, as_shape
 
-__all__ = ["constant", "convert_to_tensor", "make_value", "register_conversion"]
+__all__ = ["argument", "constant", "convert_to_tensor", "make_value", "register_conversion"]
 
 
 def _infer_const(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -42,8 +42,8 @@ def make_value(value: Any, dtype: DType | None = None) -> Any:
     if value is None:
         raise ValueError("None values not supported.")
     if isinstance(value, torch.Tensor):
-        tensor = value.detach()
-        return tensor if dtype is None else tensor.to(dtype.torch_dtype)
+        # a copy: the caller may go on to change the tensor
+        return value.detach().to("cpu", None if dtype is None else dtype.torch_dtype, copy=True)
     array = _as_array(value, dtype)
     if array.dtype.kind in "OSU":
         return _string_array(array, dtype)
@@ -161,6 +161,8 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Cons
 
 def _fill_shape(made: Any, dims: list[int]) -> Any:
     wanted = int(np.prod(dims, dtype=np.int64))
+    if wanted == 0:
+        return made.reshape(-1)[:0].reshape(dims)
     count = int(np.prod(made.shape, dtype=np.int64))
     if count > wanted:
         raise ValueError(f"Too many elements provided. Needed at most {wanted}, but received {count}")
@@ -210,6 +212,15 @@ def convert_to_tensor(
         except (TypeError, ValueError):
             pass  # only a preference: the value's own type is used below
     return constant(value, wanted, name=name or "Const")
+
+
+def argument(value: Any, dtype: Any = None, name: str = "input") -> Tensor:
+    """:func:`convert_to_tensor` for the arguments of operations: a constant is named by the operation that takes it."""
+    if isinstance(value, (Tensor, list, tuple)) or any(isinstance(value, kind) for kind, _ in _CONVERSIONS):
+        if not isinstance(value, (list, tuple)) or _holds_tensor(value):
+            return convert_to_tensor(value, dtype, name)
+    made = make_value(value, None if dtype is None else as_dtype(dtype).base_dtype)
+    return get_default_graph().create_op("Const", [], {"value": made}, name, named_by_user=True).outputs[0]
 
 
 def _holds_tensor(value: Any) -> bool:

@@ -118,8 +118,9 @@ class DType:
         return 1 if self._torch_type is None else self._torch_type.itemsize
 
     def is_compatible_with(self, other: Any) -> bool:
-        """Whether the two are the same but for ``_ref``."""
-        return as_dtype(other).base_dtype is self.base_dtype
+        """Whether a value of type ``other`` can be had as one of this type: also when ``other`` is a variable's."""
+        other = as_dtype(other)
+        return self in (other, other.base_dtype)
 
     def __eq__(self, other: Any) -> bool:
         if other is None:
@@ -223,7 +224,8 @@ def as_dtype(value: Any) -> DType:
     if isinstance(value, int) and not isinstance(value, bool) and value in _BY_ENUM:
         return _BY_ENUM[value]
     try:
-        dtype = np.dtype(value)
+        # numpy takes None for float64
+        dtype = np.dtype("" if value is None else value)
     except TypeError:
         raise TypeError(f"Cannot convert value {value!r} to a TensorFlow DType.") from None
     if dtype in _BY_NUMPY:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from dynrnn.tf1.core.convert import convert_to_tensor
-from dynrnn.tf1.core.graph import Graph, name_scope
+from dynrnn.tf1.core.graph import Body, Graph, name_scope
 from dynrnn.tf1.core.registry import register
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.variables import Variable
@@ -91,6 +91,7 @@ def gradients(
 
     Raises:
         ValueError: ``grad_ys`` of another length.
+        TypeError: a complex y without its grad_y.
         NotImplementedError: with ``stop_gradients``; use ``tf.stop_gradient`` in the graph.
     """
     if stop_gradients is not None and (not isinstance(stop_gradients, (list, tuple)) or len(stop_gradients)):
@@ -100,23 +101,19 @@ def gradients(
     g_list = [None] * len(y_list) if grad_ys is None else _listed(grad_ys)
     if len(g_list) != len(y_list):
         raise ValueError(f"Passed {len(g_list)} grad_ys for {len(y_list)} ys")
+    for y, g in zip(y_list, g_list, strict=True):
+        if g is None and y.dtype.is_complex:
+            raise TypeError(f"Gradients of complex tensors ({y}) must set grad_ys (y.dtype = {y.dtype.name})")
     # TensorFlow's enum has the string as its value
     unconnected = getattr(unconnected_gradients, "value", unconnected_gradients)
     if unconnected not in ("none", "zero"):
         raise ValueError(f"unconnected_gradients must be 'none' or 'zero', got {unconnected_gradients!r}")
-    reached = _reachable(y_list)
-    sources = [_sources(x, reached) for x in x_list]
-    live = [i for i, found in enumerate(sources) if found]
-    results: list[Tensor | None] = [None] * len(x_list)
     with name_scope(name, "gradients"):
-        if live:
-            graph = y_list[0].graph
-            grads = [
-                convert_to_tensor(g, y.dtype.base_dtype) for y, g in zip(y_list, g_list, strict=True) if g is not None
-            ]
-            outputs = _create(graph, y_list, g_list, grads, [sources[i] for i in live])
-            for i, tensor in zip(live, outputs, strict=True):
-                results[i] = tensor
+        factors = [
+            None if g is None else convert_to_tensor(g, y.dtype.base_dtype)
+            for y, g in zip(y_list, g_list, strict=True)
+        ]
+        results = _gradients(y_list, x_list, factors)
         if unconnected == "zero":
             from dynrnn.tf1.array_ops import zeros_like
 
@@ -124,17 +121,89 @@ def gradients(
     return results
 
 
+def _gradients(ys: list[Tensor], xs: list[Any], factors: list[Tensor | None]) -> list[Tensor | None]:
+    graph = ys[0].graph
+    body = graph.current_body
+    if body is not None and all(t.op.body is not body for t in [*ys, *factors] if t is not None):
+        # nothing of it is made in this loop or branch: it belongs outside, where y is
+        with graph.enclosing_body():
+            return _gradients(ys, xs, factors)
+    reached = _reachable(ys)
+    sources = [_sources(x, reached) for x in xs]
+    inner = [i for i, found in enumerate(sources) if found and found[0].op.body is body]
+    results: list[Tensor | None] = [None] * len(xs)
+    if inner:
+        for i, tensor in zip(inner, _create(graph, ys, factors, [sources[i] for i in inner]), strict=True):
+            results[i] = tensor
+    for i, found in enumerate(sources):
+        if found and body is not None and i not in inner:
+            changed, their_factors = _with_path_inside(body, ys, factors, reached, found)
+            (results[i],) = _create(graph, changed, their_factors, [found])
+    return results
+
+
+def _with_path_inside(
+    body: Body, ys: list[Tensor], factors: list[Tensor | None], reached: dict[Tensor, None], wanted: list[Tensor]
+) -> tuple[list[Tensor], list[Tensor | None]]:
+    """Other ys and factors with the same derivatives, whose path to ``wanted``, outside ``body``, is inside it.
+
+    A body gets what it uses of the outside as plain values. So the chain rule is applied in two steps: the derivatives
+    with respect to those values, and from there on along copies of the operations outside.
+    """
+    edge = [t for t in ys if t.op.body is not body] + [
+        t
+        for user in reached
+        if user.op.body is body and user.op.definition.differentiable
+        for t in user.op.inputs
+        if t in reached and t.op.body is not body
+    ]
+    copies = _copies(body.graph, edge, wanted)
+    taken = [t for t in dict.fromkeys(edge) if t in copies]
+    if all(copies[t] is t for t in taken):
+        return ys, factors
+    return [copies[t] for t in taken], list(_create(body.graph, ys, factors, [[t] for t in taken]))
+
+
+def _copies(graph: Graph, edge: list[Tensor], wanted: list[Tensor]) -> dict[Tensor, Tensor]:
+    """For those of ``edge`` that depend on ``wanted``: the same value, computed in the current body from ``wanted``."""
+    made: dict[Tensor, Tensor] = {t: t for t in wanted}
+    order: list[tuple[Tensor, bool]] = [(t, False) for t in reversed(edge)]
+    done: set[Tensor] = set()
+    while order:
+        tensor, expanded = order.pop()
+        if tensor in made or (tensor in done and not expanded):
+            continue
+        done.add(tensor)
+        op = tensor.op
+        if not expanded:
+            order.append((tensor, True))
+            if op.definition.differentiable:
+                order.extend((t, False) for t in op.inputs if _continuous(t))
+        elif op.definition.differentiable and any(t in made for t in op.inputs):
+            if op.definition.stateful:
+                raise NotImplementedError(
+                    f"gradients inside a loop or branch, through '{op.name}' (op: '{op.type}') outside it: compute that "
+                    "inside too, or take the gradients outside"
+                )
+            copy = graph.create_op(
+                op.type,
+                [made.get(t, t) for t in op.inputs],
+                op.attrs,
+                op.name.rpartition("/")[2],
+                [(t.dtype.base_dtype, t.shape) for t in op.outputs],
+            )
+            made.update(zip(op.outputs, copy.outputs, strict=True))
+    return made
+
+
 def _create(
-    graph: Graph, ys: list[Tensor], g_list: list[Any], grads: list[Tensor], sources: list[list[Tensor]]
+    graph: Graph, ys: list[Tensor], factors: list[Tensor | None], sources: list[list[Tensor]]
 ) -> list[Tensor]:
     # integer ys have no derivative; they stay out
-    kept = [(y, g) for y, g in zip(ys, g_list, strict=True) if _continuous(y)]
-    kept_ids = {id(y) for y, _ in kept}
-    factors = iter(grads)
-    inputs_g = [t for y, g in zip(ys, g_list, strict=True) if g is not None for t in [next(factors)] if id(y) in kept_ids]
+    kept = [(y, g) for y, g in zip(ys, factors, strict=True) if _continuous(y)]
     op = graph.create_op(
         "SymbolicGradient",
-        [*[y for y, _ in kept], *inputs_g, *[t for found in sources for t in found]],
+        [*(y for y, _ in kept), *(g for _, g in kept if g is not None), *(t for found in sources for t in found)],
         {"has_grad": tuple(g is not None for _, g in kept), "groups": tuple(len(found) for found in sources)},
         "grad",
         specs=[(found[0].dtype.base_dtype, found[0].shape) for found in sources],

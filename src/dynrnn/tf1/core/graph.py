@@ -24,19 +24,24 @@ _VALID_SCOPE_NAME = re.compile(r"^[A-Za-z0-9_.\\\-/]*$")
 
 
 class Operation:
-    """A node of the graph: a type, inputs, attributes and outputs."""
+    """A node of the graph: a type, inputs, attributes and outputs.
+
+    A constant made of an argument, the 2 of ``x * 2``, has no ``name`` until an operation takes it: then it is named
+    below that one ("mul/y"), so that names which a program gives do not meet names that it never gave.
+    """
 
     def __init__(
         self,
         graph: Graph,
-        name: str,
+        name: str | None,
         op_type: str,
         inputs: Sequence[Tensor],
         attrs: dict[str, Any],
         control_inputs: Sequence[Operation],
     ) -> None:
         self.graph = graph
-        self.name = name
+        self._name = name
+        self.hint = op_type
         self.type = op_type
         self.definition = registry.lookup(op_type)
         self.inputs = list(inputs)
@@ -46,6 +51,13 @@ class Operation:
         self.device = graph.current_device
         self.outputs: list[Tensor] = []
         self.traceback: list[Any] = []
+
+    @property
+    def name(self) -> str:
+        if self._name is None:
+            self.graph.settle_name(self, self.hint)
+            assert self._name is not None
+        return self._name
 
     def values(self) -> tuple[Tensor, ...]:
         """The outputs."""
@@ -72,6 +84,12 @@ class Operation:
     def op(self) -> str:
         return self.type
 
+    @property
+    def bodies(self) -> list[Body]:
+        """The branches or the loop that the operation runs."""
+        values = [v for value in self.attrs.values() for v in (value if isinstance(value, tuple) else (value,))]
+        return [value for value in values if isinstance(value, Body)]
+
     def run(self, feed_dict: Any = None, session: Any = None) -> None:
         """Run the operation in ``session`` or the default one."""
         _session_for("execute operation", "run", session, self.graph).run(self, feed_dict)
@@ -93,8 +111,9 @@ class Operation:
 class Body:
     """A traced sub-graph: ``inputs`` are its placeholders, ``outputs`` its results.
 
-    ``captures`` are the tensors of enclosing graphs that it uses; they become inputs of the node that runs the body.
-    ``program`` is the compiled form, made at the first run.
+    ``captures`` are the tensors of enclosing graphs that it uses; they become inputs of the node that runs the body, and
+    ``dependencies``, the operations outside that it is to run after, the node's control inputs. ``program`` is the
+    compiled form, made at the first run.
     """
 
     def __init__(self, graph: Graph, parent: Body | None) -> None:
@@ -103,6 +122,7 @@ class Body:
         self.inputs: list[Tensor] = []
         self.outputs: list[Tensor] = []
         self.captures: list[Tensor] = []
+        self.dependencies: list[Operation] = []
         self.program: Any = None
 
     def seal(self, outputs: Sequence[Tensor]) -> None:
@@ -110,6 +130,7 @@ class Body:
         self.outputs = list(outputs)
         seen_ops: set[Operation] = set()
         captured: dict[Tensor, None] = {}
+        before: dict[Operation, None] = {}
         stack: list[Any] = list(reversed(self.outputs))
         while stack:
             item = stack.pop()
@@ -117,6 +138,8 @@ class Body:
             if op.body is not self:
                 if isinstance(item, Tensor):
                     captured.setdefault(item)
+                else:
+                    before.setdefault(item)
                 continue
             if op in seen_ops:
                 continue
@@ -124,6 +147,7 @@ class Body:
             stack.extend(reversed(op.control_inputs))
             stack.extend(reversed(op.inputs))
         self.captures = list(captured)
+        self.dependencies = list(before)
 
 
 class Graph:
@@ -152,6 +176,8 @@ class Graph:
         attrs: dict[str, Any] | None = None,
         name: str | None = None,
         specs: Sequence[registry.Spec] | None = None,
+        named_by_user: bool = False,
+        after: Sequence[Operation] = (),
     ) -> Operation:
         """Add an operation.
 
@@ -161,9 +187,11 @@ class Graph:
             attrs: passed to the kernel by keyword.
             name: its name inside the current name scope, made unique; a name that ends in "/" is taken as it is.
             specs: dtypes and shapes of the outputs where the caller knows them; otherwise inferred.
+            named_by_user: leave the name open until an operation takes an output, or the name is asked for.
+            after: more control inputs than those in force.
 
         Raises:
-            ValueError: inputs of another graph, or shapes that do not fit.
+            ValueError: inputs of another graph or from inside a body that is done, or shapes that do not fit.
             RuntimeError: the graph is finalized.
         """
         if self._finalized:
@@ -171,23 +199,46 @@ class Graph:
         attrs = attrs or {}
         for tensor in inputs:
             if tensor.graph is not self:
+                if tensor.op._name is None:
+                    tensor.op.graph = self  # a constant that nobody has seen yet belongs to whoever takes it
+                    continue
                 raise ValueError(f"{tensor} must be from the same graph as the operation {name or op_type}.")
+            if tensor.op.body is not None and not self._is_inside(tensor.op.body):
+                raise ValueError(
+                    f"Cannot use '{tensor.op.name}' as input to '{name or op_type}' because '{tensor.op.name}' is in a "
+                    "while loop, a branch of a cond or an RNN step, whose results alone can be used outside."
+                )
         with self._lock:
+            if named_by_user:
+                op = Operation(self, None, op_type, inputs, attrs, self._current_control_inputs())
+                op.hint = name or op_type
+                op.outputs = [Tensor(op, i, *spec) for i, spec in enumerate(specs or infer_specs(op))]
+                return op
             if name and name.endswith("/"):
                 full_name = name[:-1]
                 self._names_in_use.setdefault(full_name.lower(), 1)
             else:
-                if name and not _VALID_OP_NAME.match(name) and not self._name_stack:
+                if name and not _VALID_OP_NAME.match(f"{self._name_stack}/{name}" if self._name_stack else name):
                     raise ValueError(f"'{name}' is not a valid node name")
                 full_name = self.unique_name(name or op_type)
             if full_name in self._operations:
                 raise ValueError(f"an operation named '{full_name}' exists already")
-            op = Operation(self, full_name, op_type, inputs, attrs, self._current_control_inputs())
+            op = Operation(self, full_name, op_type, inputs, attrs, self._current_control_inputs(inputs, after))
             if specs is None:
                 specs = infer_specs(op)
             op.outputs = [Tensor(op, i, dtype, shape) for i, (dtype, shape) in enumerate(specs)]
+            for tensor in inputs:
+                if tensor.op._name is None:
+                    self.settle_name(tensor.op, f"{full_name}/{tensor.op.hint}", absolute=True)
             self._operations[full_name] = op
         return op
+
+    def settle_name(self, op: Operation, name: str, absolute: bool = False) -> None:
+        """Give an operation whose name was left open its name, made unique."""
+        with self._lock:
+            if op._name is None:
+                op._name = self._unique(name) if absolute else self.unique_name(name)
+                self._operations[op._name] = op
 
     def get_operations(self) -> list[Operation]:
         """All operations in the order in which they were made."""
@@ -230,7 +281,10 @@ class Graph:
         op_name, colon, index = name.partition(":")
         if colon and allow_tensor:
             if not index.isdigit():
-                raise ValueError(f"The name {name!r} looks like an (invalid) Tensor name: use '<op_name>:<output_index>'.")
+                raise ValueError(
+                    f"The name {name!r} looks a like a Tensor name, but is not a valid one. Tensor names must be of the "
+                    'form "<op_name>:<output_index>".'
+                )
             if op_name not in self._operations:
                 raise KeyError(
                     f"The name {name!r} refers to a Tensor which does not exist. "
@@ -283,8 +337,9 @@ class Graph:
 
     def unique_name(self, name: str, mark_as_used: bool = True) -> str:
         """``name`` in the current name scope with ``_1``, ``_2``, ... when taken; letter case does not distinguish."""
-        if self._name_stack:
-            name = f"{self._name_stack}/{name}"
+        return self._unique(f"{self._name_stack}/{name}" if self._name_stack else name, mark_as_used)
+
+    def _unique(self, name: str, mark_as_used: bool = True) -> str:
         key = name.lower()
         count = self._names_in_use.get(key, 0)
         if mark_as_used:
@@ -303,9 +358,9 @@ class Graph:
 
         A name ending in "/" re-enters that very scope; None or "" goes back to the top.
         """
-        if name and not _VALID_SCOPE_NAME.match(name):
-            raise ValueError(f"'{name}' is not a valid scope name")
         if name and not self._name_stack and not _VALID_OP_NAME.match(name):
+            raise ValueError(f"'{name}' is not a valid root scope name")
+        if name and not _VALID_SCOPE_NAME.match(name):
             raise ValueError(f"'{name}' is not a valid scope name")
         previous = self._name_stack
         if not name:
@@ -365,18 +420,29 @@ class Graph:
             self._control_stack.pop()
 
     @property
-    def has_control_dependencies(self) -> bool:
-        """Whether an operation made now would get control inputs."""
-        return any(self._control_stack)
+    def control_dependencies_in_force(self) -> list[Operation]:
+        """What an operation made now would wait for."""
+        return list(dict.fromkeys(op for ops in self._control_stack for op in ops))
 
-    def _current_control_inputs(self) -> list[Operation]:
-        seen: dict[Operation, None] = {}
-        for ops in self._control_stack:
-            for op in ops:
-                # a dependency outside the current body is kept by the node that will run the body
-                if op.body is self._body:
-                    seen.setdefault(op)
-        return list(seen)
+    def _current_control_inputs(
+        self, inputs: Sequence[Tensor] = (), after: Sequence[Operation] = ()
+    ) -> list[Operation]:
+        """The dependencies in force and ``after``, without those that are inputs anyhow.
+
+        Those from outside the current body are kept too: the node that runs the body takes them over.
+        """
+        if not self._control_stack and not after:
+            return []
+        already = {tensor.op for tensor in inputs}
+        wanted = dict.fromkeys([*self.control_dependencies_in_force, *after])
+        return [op for op in wanted if op not in already]
+
+    def _is_inside(self, body: Body) -> bool:
+        """Whether ``body`` is being traced."""
+        current = self._body
+        while current is not None and current is not body:
+            current = current.parent
+        return current is not None
 
     @contextlib.contextmanager
     def outside(self) -> Iterator[None]:
@@ -387,6 +453,20 @@ class Graph:
             yield
         finally:
             self._body, self._control_stack = saved
+
+    @contextlib.contextmanager
+    def enclosing_body(self) -> Iterator[None]:
+        """Leave the innermost body, and with it the control dependencies on what is inside it."""
+        inner = self._body
+        if inner is None:
+            raise RuntimeError("no body is being traced; this is a bug")
+        saved = self._control_stack
+        self._body = inner.parent
+        self._control_stack = [[op for op in ops if op.body is not inner] for ops in saved]
+        try:
+            yield
+        finally:
+            self._body, self._control_stack = inner, saved
 
     @property
     def current_body(self) -> Body | None:
@@ -446,7 +526,15 @@ class Graph:
         try:
             yield self
         finally:
-            _STACK.graphs.remove(self)
+            remove_last(_STACK.graphs, self)
+
+
+def remove_last(stack: list[Any], item: Any) -> None:
+    """Take the innermost ``item`` off: it may stand on the stack more than once."""
+    for index in reversed(range(len(stack))):
+        if stack[index] is item:
+            del stack[index]
+            return
 
 
 def _canonical_device(device: str) -> str:
@@ -491,7 +579,7 @@ class name_scope:  # noqa: N801 - TensorFlow's name
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name for name_scope must be a string, got {name!r}")
         if name is None and default_name is None and values is not None:
-            raise ValueError("at least one of name (None) and default_name (None) must be provided")
+            raise ValueError("At least one of name (None) and default_name (None) must be provided.")
         self._given = name
         self._name = default_name if name is None else name
         self._graph = graph_of(values)
@@ -513,7 +601,8 @@ class name_scope:  # noqa: N801 - TensorFlow's name
 def graph_of(values: Any) -> Graph:
     """The graph of the first graph element among ``values``, else the default graph."""
     for value in values or ():
-        if isinstance(value, (Tensor, Operation)):
+        # a variable stands for a graph element
+        if isinstance(value, (Tensor, Operation)) or hasattr(value, "_as_graph_element"):
             return value.graph
     return get_default_graph()
 
@@ -529,6 +618,7 @@ def _session_for(what: str, method: str, session: Any, graph: Graph) -> Any:
     """The session given, or the default one; errors in TensorFlow's words."""
     from dynrnn.tf1.core.session import get_default_session
 
+    kind = what.split()[-1]
     if session is None:
         session = get_default_session()
         if session is None:
@@ -538,11 +628,11 @@ def _session_for(what: str, method: str, session: Any, graph: Graph) -> Any:
             )
         if session.graph is not graph:
             raise ValueError(
-                f"Cannot use the default session to {what}: the tensor's graph is different from the session's graph. "
+                f"Cannot use the default session to {what}: the {kind}'s graph is different from the session's graph. "
                 f"Pass an explicit session to `{method}(session=sess)`."
             )
     elif session.graph is not graph:
         raise ValueError(
-            f"Cannot use the given session to {what}: the tensor's graph is different from the session's graph."
+            f"Cannot use the given session to {what}: the {kind}'s graph is different from the session's graph."
         )
     return session

@@ -58,10 +58,19 @@ class Plan:
         targets: tensors and operations wanted.
         feeds: tensors whose values :meth:`run` gets, in this order.
         body: the body whose operations are planned; None for the graph itself.
+        differentiated: whether the targets are differentiated by who runs the plan, so that gradients taken in it must
+            have derivatives too.
     """
 
-    def __init__(self, targets: Sequence[Tensor | Operation], feeds: Sequence[Tensor], body: Body | None = None) -> None:
+    def __init__(
+        self,
+        targets: Sequence[Tensor | Operation],
+        feeds: Sequence[Tensor],
+        body: Body | None = None,
+        differentiated: bool = False,
+    ) -> None:
         self._body = body
+        self._feeds = frozenset(feeds)
         self._slots: dict[Tensor, int] = {tensor: i + 1 for i, tensor in enumerate(feeds)}
         self._next_slot = len(feeds) + 1
         self._constants: list[tuple[int, Any]] = []
@@ -71,7 +80,7 @@ class Plan:
         self._watched = {t for op in gradients for t in gradient_sources(op)}
         self._steps: list[_Step] = []
         self._fed_watched = [self._slots[t] for t in feeds if t in self._watched]
-        higher = _gradients_of_gradients(order)
+        higher = set(gradients) if differentiated else _gradients_of_gradients(order)
         for op in order:
             self._emit(op, several=len(gradients) > 1, higher=op in higher)
         self._outputs = [self._slots[t] if isinstance(t, Tensor) else None for t in targets]
@@ -93,6 +102,8 @@ class Plan:
                 if item in self._slots:
                     continue
                 item = item.op
+            elif not expanded and item.type == "VariableV2":
+                continue  # to wait for a variable is not to read it
             if item in done or item.body is not self._body:
                 continue
             if expanded:
@@ -108,6 +119,9 @@ class Plan:
         unwatched = not any(t in self._watched for t in op.outputs)
         if op.type == "Const" and unwatched:
             self._constants.append((self._new_slot(op.outputs[0]), op.attrs["value"]))
+            return
+        if op.type == "ReadVariable" and unwatched and op.attrs["variable"]._ref_tensor() in self._feeds:
+            self._slots.setdefault(op.outputs[0], self._slots[op.attrs["variable"]._ref_tensor()])
             return
         if op.type in _PASSES and unwatched:
             # a fed output keeps its fed value
@@ -212,14 +226,24 @@ class _BodyProgram:
     """A body as a function of its captured values and inputs."""
 
     def __init__(self, body: Body) -> None:
-        self._plan = Plan(body.outputs, [*body.captures, *body.inputs], body)
+        self._body = body
+        self._plan = self._made(differentiated=False)
+        self._differentiated: Plan | None = None
+
+    def _made(self, differentiated: bool) -> Plan:
+        body = self._body
+        return Plan(body.outputs, [*body.captures, *body.inputs], body, differentiated)
 
     def __call__(self, run: Any, captured: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
-        plan = self._plan
-        if plan.takes_gradients and not torch.is_grad_enabled():
-            with torch.enable_grad():
-                return [v.detach() if isinstance(v, torch.Tensor) else v for v in plan.run(run, [*captured, *inputs])]
-        return plan.run(run, [*captured, *inputs])
+        values = [*captured, *inputs]
+        if not self._plan.takes_gradients:
+            return self._plan.run(run, values)
+        if torch.is_grad_enabled():
+            if self._differentiated is None:
+                self._differentiated = self._made(differentiated=True)
+            return self._differentiated.run(run, values)
+        with torch.enable_grad():
+            return [v.detach() if isinstance(v, torch.Tensor) else v for v in self._plan.run(run, values)]
 
 
 def body_program(body: Body) -> _BodyProgram:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 
 from dynrnn.tf1.core import dtypes, errors
 from dynrnn.tf1.core.convert import make_value
-from dynrnn.tf1.core.graph import Graph, Operation, get_default_graph
+from dynrnn.tf1.core.graph import Graph, Operation, get_default_graph, remove_last
 from dynrnn.tf1.core.plan import Plan
 from dynrnn.tf1.core.tensor import Tensor
 
@@ -40,6 +40,8 @@ class Run:
         self.variables: dict[Any, torch.Tensor] = {}
         self._generators: dict[Any, torch.Generator] = {}
         self.state: dict[Any, Any] = {}
+        # held while a variable is read, changed and written: sessions are run from several threads
+        self.lock = threading.RLock()
 
     def generator(self, key: Any, seeds: tuple[int | None, int | None]) -> torch.Generator:
         """The generator of one random operation; it goes on from run to run.
@@ -113,7 +115,7 @@ class BaseSession:
         try:
             yield self
         finally:
-            _STACK.sessions.remove(self)
+            remove_last(_STACK.sessions, self)
 
     # --- run ------------------------------------------------------------------------------------------------------
 
@@ -185,9 +187,9 @@ class BaseSession:
             return _join(parts, (lambda items: kind(*items)) if hasattr(fetch, "_fields") else tuple)
         if isinstance(fetch, Mapping):
             keys = list(fetch)
-            kind_of = type(fetch)
+            kind_of = type(fetch) if isinstance(fetch, MutableMapping) else dict
             parts = [self._parse_fetches(fetch[k], elements) for k in keys]
-            return _join(parts, lambda items: kind_of(zip(keys, items, strict=True)))  # type: ignore[call-arg]
+            return _join(parts, lambda items: _filled(kind_of(), keys, items))
         try:
             element = self._graph.as_graph_element(fetch)
         except TypeError as error:
@@ -227,6 +229,12 @@ class BaseSession:
 
 def _join(parts: list[Callable[[list[Any]], Any]], build: Callable[[list[Any]], Any]) -> Callable[[list[Any]], Any]:
     return lambda results: build([part(results) for part in parts])
+
+
+def _filled(mapping: MutableMapping[Any, Any], keys: list[Any], items: list[Any]) -> MutableMapping[Any, Any]:
+    for key, item in zip(keys, items, strict=True):
+        mapping[key] = item
+    return mapping
 
 
 def _flatten_feeds(feed_dict: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
@@ -299,14 +307,23 @@ def _to_numpy(value: Any, element: Any) -> Any:
 class Session(BaseSession):
     """A session; as a context manager it is the default session, with its graph the default graph, and closes at the end."""
 
+    _contexts: contextlib.ExitStack | None = None
+
     def __enter__(self) -> Session:
+        if self._contexts is not None:
+            raise RuntimeError(
+                "Session context managers are not re-entrant. Use `Session.as_default()` if you want to enter a session "
+                "multiple times."
+            )
         self._contexts = contextlib.ExitStack()
         self._contexts.enter_context(self._graph.as_default())
         self._contexts.enter_context(self.as_default())
         return self
 
     def __exit__(self, *exc_info: Any) -> None:
-        self._contexts.close()
+        if self._contexts is not None:
+            self._contexts.close()
+            self._contexts = None
         self.close()
 
     @staticmethod

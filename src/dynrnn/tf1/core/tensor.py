@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from dynrnn.tf1.core.dtypes import DType
+from dynrnn.tf1.core.operators import Operators
 from dynrnn.tf1.core.tensor_shape import TensorShape, as_shape
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Tensor"]
 
 
-class Tensor:
+class Tensor(Operators):
     """A symbolic value: what ``op`` will give at index ``value_index`` when it runs."""
 
     # numpy arrays on the left of an operator leave it to this class

@@ -7,12 +7,14 @@ lets one formula, written in torch functions, serve both faces.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import optree
+import torch
 
-from dynrnn.tf1.core.convert import convert_to_tensor
+from dynrnn.tf1.core.convert import argument
 from dynrnn.tf1.core.graph import get_default_graph
 from dynrnn.tf1.core.registry import register
 from dynrnn.tf1.core.tensor import Tensor
@@ -49,15 +51,25 @@ def _torch_call(*values: Any, function: Callable[..., Any], arguments: Any) -> A
     return function(*args, **kwargs)
 
 
+def _accepts(translation: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether the translation has all these arguments: TensorFlow's functions have fewer than torch's."""
+    try:
+        inspect.signature(translation).bind(*args, **kwargs)
+    except TypeError:
+        return False
+    return True
+
+
 def _record(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     translation = _TRANSLATIONS.get(function)
-    if translation is not None:
+    if translation is not None and _accepts(translation, args, kwargs):
         return translation(*args, **kwargs)
     inputs: list[Tensor] = []
 
     def hole(leaf: Any) -> Any:
-        if isinstance(leaf, Variable):
-            leaf = convert_to_tensor(leaf)
+        # a torch tensor beside graph tensors is a constant: recorded with the value that it has now
+        if isinstance(leaf, (Variable, torch.Tensor)):
+            leaf = argument(leaf)
         if not isinstance(leaf, Tensor):
             return leaf
         inputs.append(leaf)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 from dynrnn.tf1.core import dtypes
+from dynrnn.tf1.core.convert import make_value
 from dynrnn.tf1.core.dtypes import as_dtype
 from dynrnn.tf1.core.graph import Graph, get_default_graph, graph_of
-from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.tensor_shape import as_shape
 from dynrnn.tf1.core.variables import GraphKeys, Variable
 
@@ -46,7 +47,7 @@ class _VariableStore:
         self.scope_counts[name] = self.scope_counts.get(name, 0) + 1
 
     def close_subscopes(self, name: str | None) -> None:
-        """Opening a scope again numbers its inner default names anew, so that a reused scope finds its variables."""
+        """After a scope is left its default names are numbered anew, so that who reuses it finds its variables."""
         for key in list(self.scope_counts):
             if name is None or key.startswith(name + "/"):
                 self.scope_counts[key] = 0
@@ -190,6 +191,7 @@ class VariableScope:
             # operations of a variable are named by the variable alone, whatever the name scope
             stack.enter_context(get_default_graph().name_scope(None))
             reuse = kwargs.pop("reuse", None)
+            _check_constant(kwargs.get("initializer"), kwargs.get("dtype"))
             if kwargs.get("initializer") is None:
                 kwargs["initializer"] = self._initializer
             if kwargs.get("regularizer") is None:
@@ -197,10 +199,9 @@ class VariableScope:
             if kwargs.get("dtype") is None:
                 kwargs["dtype"] = self._dtype
             getter: Callable[..., Any] = _get_or_create
-            custom = kwargs.pop("custom_getter", None)
-            for wrapper in (self._custom_getter, custom):
-                if wrapper is not None:
-                    getter = partial(wrapper, getter)
+            custom = kwargs.pop("custom_getter", None) or self._custom_getter
+            if custom is not None:
+                getter = partial(custom, getter)
             return getter(name=full_name, reuse=self._reuse if reuse is None else reuse, **kwargs)
 
     def _copy(self, **changes: Any) -> VariableScope:
@@ -285,19 +286,20 @@ def _create(
     if isinstance(initializer, type):
         initializer = initializer()
     value: Any
-    if callable(initializer) and not isinstance(initializer, (Tensor, Variable)):
+    dtype_arg: Any
+    if not callable(initializer):
+        if shape is not None:
+            raise ValueError("If initializer is a constant, do not specify shape.")
+        value, dtype_arg = initializer, None
+    elif shape is None and _takes_no_argument(initializer):
+        value, dtype_arg = initializer, None
+    else:
         if shape is None or not as_shape(shape).is_fully_defined():
             raise ValueError(
                 f"Shape of a new variable ({name}) must be fully defined, but instead was "
                 f"{'<unknown>' if shape is None else as_shape(shape)}."
             )
-        dims = as_shape(shape).as_list()
-        value = _initial_value_of(initializer, dims, dtype)
-        dtype_arg: Any = dtype
-    else:
-        if shape is not None:
-            raise ValueError("If initializer is a constant, do not specify shape.")
-        value, dtype_arg = initializer, None if isinstance(initializer, (Tensor, Variable)) else _constant_dtype(initializer, dtype)
+        value, dtype_arg = _initial_value_of(initializer, as_shape(shape).as_list(), dtype), dtype
     return Variable(
         value,
         trainable=trainable,
@@ -322,9 +324,23 @@ def _initial_value_of(initializer: Any, dims: list[Any], dtype: dtypes.DType) ->
     return make
 
 
-def _constant_dtype(value: Any, dtype: dtypes.DType) -> Any:
-    # TensorFlow keeps the type of a constant initializer, and of an array
-    return getattr(value, "dtype", None) or (None if dtype == dtypes.float32 else dtype)
+def _takes_no_argument(function: Callable[..., Any]) -> bool:
+    """Whether the function can be called without arguments: a value of its own shape, not an initializer."""
+    try:
+        inspect.signature(function).bind()
+    except TypeError:
+        return False
+    return True
+
+
+def _check_constant(initializer: Any, dtype: Any) -> None:
+    """A constant as initializer has its own dtype: refuse another one that is asked for explicitly."""
+    if initializer is None or dtype is None or callable(initializer):
+        return
+    own = getattr(initializer, "dtype", None)
+    found = as_dtype(make_value(initializer).dtype if own is None else own).base_dtype
+    if found is not as_dtype(dtype).base_dtype:
+        raise ValueError(f"Initializer type '{found}' and explicit dtype '{as_dtype(dtype)}' don't match.")
 
 
 # --- the current scope ------------------------------------------------------------------------------------------------
@@ -405,7 +421,8 @@ class variable_scope:  # noqa: N801 - TensorFlow's name
         auxiliary_name_scope: False: open no name scope.
 
     Raises:
-        ValueError: neither name nor default name; or ``reuse=True`` together with a default name.
+        TypeError: neither name nor default name, or a scope that is neither string nor ``VariableScope``.
+        ValueError: ``reuse=True`` without a name, or another ``reuse`` than those above.
     """
 
     def __init__(
@@ -425,7 +442,7 @@ class variable_scope:  # noqa: N801 - TensorFlow's name
         auxiliary_name_scope: bool = True,
     ) -> None:
         if default_name is None and name_or_scope is None:
-            raise ValueError("If default_name is None then name_or_scope is required")
+            raise TypeError("If default_name is None then name_or_scope is required")
         if reuse not in (None, False, True) and reuse is not AUTO_REUSE:
             raise ValueError(f"The reuse parameter must be True or False or None or tf.AUTO_REUSE, got {reuse!r}")
         if name_or_scope is not None and not isinstance(name_or_scope, (str, VariableScope)):
@@ -504,10 +521,8 @@ def _entered(
     if inner is not None:
         given["_custom_getter"] = _compose_getters(outer, inner)
     scope = base._copy(**changes_here, **given)
-    saved_counts = dict(store.scope_counts)
     store.open_scope(new_name)
-    if isinstance(name_or_scope, VariableScope):
-        store.close_subscopes(new_name)
+    saved_counts = dict(store.scope_counts)
     holder.append(scope)
     try:
         yield scope

@@ -18,11 +18,28 @@ from dynrnn.tf1.core import dtypes, errors
 from dynrnn.tf1.core.convert import convert_to_tensor, make_value, register_conversion
 from dynrnn.tf1.core.dtypes import as_dtype
 from dynrnn.tf1.core.graph import Graph, Operation, get_default_graph, name_scope
+from dynrnn.tf1.core.operators import Operators
 from dynrnn.tf1.core.registry import Spec, register
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.tensor_shape import TensorShape, as_shape
 
-__all__ = ["GraphKeys", "Variable", "global_variables", "trainable_variables", "variables_initializer"]
+__all__ = [
+    "GraphKeys",
+    "Variable",
+    "assign",
+    "assign_add",
+    "assign_sub",
+    "global_variables",
+    "global_variables_initializer",
+    "is_variable_initialized",
+    "local_variables",
+    "local_variables_initializer",
+    "model_variables",
+    "moving_average_variables",
+    "report_uninitialized_variables",
+    "trainable_variables",
+    "variables_initializer",
+]
 
 
 class GraphKeys:
@@ -98,31 +115,35 @@ def _is_initialized(run: Any, *, variable: Variable) -> torch.Tensor:
     return torch.tensor(variable in run.variables)
 
 
-def store(run: Any, variable: Variable, value: torch.Tensor) -> torch.Tensor:
+def store(run: Any, variable: Variable, value: Any) -> Any:
     """Make ``value`` the variable's value; it must be a tensor of the caller's own making."""
     run.variables[variable] = value
     return value
 
 
 @register("Assign", _infer_ref, differentiable=False, stateful=True, needs_run=True)
-def _assign(run: Any, value: torch.Tensor, *, variable: Variable, validate_shape: bool = True) -> torch.Tensor:
+def _assign(run: Any, value: Any, *, variable: Variable, validate_shape: bool = True) -> torch.Tensor:
     if validate_shape and not variable.shape.is_compatible_with(tuple(value.shape)):
         raise ValueError(
             "Assign requires shapes of both tensors to match. "
             f"lhs shape= {_brackets(variable.shape)} rhs shape= {_brackets(TensorShape(value.shape))}"
         )
     # the value may share memory with what was fed or with another variable
+    if isinstance(value, np.ndarray):
+        return store(run, variable, value.copy())
     return store(run, variable, value.detach().clone(memory_format=torch.contiguous_format))
 
 
 @register("AssignAdd", _infer_ref, differentiable=False, stateful=True, needs_run=True)
 def _assign_add(run: Any, delta: torch.Tensor, *, variable: Variable) -> torch.Tensor:
-    return store(run, variable, read_value(run, variable) + delta.detach())
+    with run.lock:
+        return store(run, variable, read_value(run, variable) + delta.detach())
 
 
 @register("AssignSub", _infer_ref, differentiable=False, stateful=True, needs_run=True)
 def _assign_sub(run: Any, delta: torch.Tensor, *, variable: Variable) -> torch.Tensor:
-    return store(run, variable, read_value(run, variable) - delta.detach())
+    with run.lock:
+        return store(run, variable, read_value(run, variable) - delta.detach())
 
 
 def _brackets(shape: TensorShape) -> str:
@@ -137,7 +158,7 @@ def _no_op() -> tuple[()]:
 # --- the class ------------------------------------------------------------------------------------------------------
 
 
-class Variable:
+class Variable(Operators):
     """A variable of the default graph.
 
     Args:
@@ -150,7 +171,7 @@ class Variable:
         expected_shape: deprecated in TensorFlow too; no effect.
 
     Raises:
-        ValueError: without an initial value.
+        ValueError: without an initial value, or with one whose shape is not known (unless ``validate_shape`` is False).
     """
 
     # numpy arrays on the left of an operator leave it to this class
@@ -192,12 +213,18 @@ class Variable:
                     value = convert_to_tensor(initial_value(), dtype, name="initial_value")
             else:
                 value = convert_to_tensor(initial_value, dtype, name="initial_value")
+            if validate_shape and not value.shape.is_fully_defined():
+                raise ValueError(f"initial_value must have a shape specified: {value}")
             self._initial_value = value
+            self._safe_initial_value = _without_uninitialised(value)
             self._shape = value.shape if validate_shape else TensorShape(None)
             self._dtype = as_dtype(value.dtype).base_dtype._as_ref
             self._ref = graph.create_op("VariableV2", [], {"variable": self}, scope).outputs[0]
             self._initializer_op = graph.create_op(
-                "Assign", [value], {"variable": self, "validate_shape": validate_shape}, scope + "Assign/"
+                "Assign",
+                [self._safe_initial_value],
+                {"variable": self, "validate_shape": validate_shape},
+                scope + "Assign/",
             )
             self._snapshot = graph.create_op(
                 "Identity", [self._ref], None, scope + "read/", specs=[(self._dtype.base_dtype, self._shape)]
@@ -260,19 +287,43 @@ class Variable:
 
     def value(self) -> Tensor:
         """The value as a tensor."""
-        if self._graph.has_control_dependencies and self._graph is get_default_graph():
+        if self._graph.control_dependencies_in_force and self._graph is get_default_graph():
             return self.read_value()
         return self._snapshot
 
     def read_value(self) -> Tensor:
         """The value at the time when this very operation runs, that is after its control dependencies."""
+        graph = get_default_graph()
+        if graph.current_body is None or self._is_assigned_in_body(graph):
+            return self._read_here()
+        # read before the loop or branch and handed in, so that gradients flow to the variable
+        with graph.enclosing_body():
+            return self.read_value()
+
+    def _read_here(self) -> Tensor:
         return get_default_graph().create_op("ReadVariable", [], {"variable": self}, "read").outputs[0]
+
+    def _is_assigned_in_body(self, graph: Graph) -> bool:
+        """Whether a control dependency inside the current body assigns the variable."""
+        seen: set[Operation] = set()
+        stack = [op for op in graph.control_dependencies_in_force if op.body is graph.current_body]
+        while stack:
+            op = stack.pop()
+            if op in seen or op.body is None:
+                continue
+            seen.add(op)
+            if op.attrs.get("variable") is self and op.type.startswith("Assign"):
+                return True
+            stack += [*op.control_inputs, *(tensor.op for tensor in op.inputs)]
+            stack += [tensor.op for body in op.bodies for tensor in body.outputs]
+        return False
 
     def initialized_value(self) -> Tensor:
         """The value if there is one by then, else the initial value."""
         from dynrnn.tf1.core.control_flow import cond
 
-        return cond(is_variable_initialized(self), self.read_value, lambda: self._initial_value)
+        # not read unless it is there
+        return cond(is_variable_initialized(self), self._read_here, lambda: self._safe_initial_value)
 
     def eval(self, session: Any = None) -> Any:
         """The value in ``session`` or the default session."""
@@ -346,6 +397,33 @@ class Variable:
 
     def __deepcopy__(self, memo: Any) -> Variable:
         return self
+
+
+def _without_uninitialised(value: Tensor) -> Tensor:
+    """``value`` for an initialisation in which other variables get theirs too, in any order.
+
+    The operations between it and the variables that it reads are made again, on those variables' values if they have
+    one by then, on their initial values if not.
+    """
+    graph, made = value.graph, {}
+    order: list[tuple[Operation, bool]] = [(value.op, False)]
+    while order:
+        op, expanded = order.pop()
+        if op in made:
+            continue
+        if op.type == "VariableV2":
+            with graph.outside(), graph.name_scope(None):
+                made[op] = [op.attrs["variable"].initialized_value()]
+        elif not expanded:
+            order += [(op, True), *((tensor.op, False) for tensor in op.inputs)]
+        elif all(made[tensor.op] is tensor.op.outputs for tensor in op.inputs):
+            made[op] = op.outputs
+        else:
+            inputs = [made[tensor.op][tensor.value_index] for tensor in op.inputs]
+            specs = [(tensor.dtype, tensor.shape) for tensor in op.outputs]
+            with graph.outside(), graph.name_scope(None):
+                made[op] = graph.create_op(op.type, inputs, op.attrs, f"{op.name}_initialized", specs).outputs
+    return made[value.op][value.value_index]
 
 
 def _broadcasts(value: TensorShape, variable: TensorShape, exact: bool) -> bool:

@@ -1,4 +1,4 @@
-"""Where values enter and leave a graph: placeholders, identities, and what stops gradients or checks shapes."""
+"""Where values enter and leave a graph: placeholders, identities, and what stops gradients."""
 
 from __future__ import annotations
 
@@ -17,20 +17,15 @@ from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.tensor_shape import TensorShape, as_shape
 from dynrnn.tf1.core.torch_bridge import translates
 from dynrnn.tf1.core.variables import Variable
-from dynrnn.tf1.ops.shape_rules import brackets
-from dynrnn.tf1.ops.signature import FLOATS, create, operation
+from dynrnn.tf1.ops.signature import create, operation
 
 __all__ = [
-    "check_numerics",
-    "ensure_shape",
     "identity",
     "identity_n",
-    "is_numeric_tensor",
     "is_tensor",
     "placeholder",
     "placeholder_with_default",
     "stop_gradient",
-    "verify_tensor_all_finite",
 ]
 
 
@@ -115,53 +110,6 @@ def _torch_detach(input: Any) -> Tensor:  # noqa: A002
     return stop_gradient(input)
 
 
-def _infer_ensure_shape(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
-    return [(inputs[0].dtype.base_dtype, inputs[0].shape.merge_with(attrs["shape"]))]
-
-
-@operation("EnsureShape", "input:T", _infer_ensure_shape)
-def _ensure_shape(value: Any, *, shape: TensorShape) -> Any:
-    if not shape.is_compatible_with(tuple(value.shape)):
-        raise ValueError(
-            f"Shape of tensor {brackets(TensorShape(value.shape))} is not compatible with expected shape {brackets(shape)}."
-        )
-    return value
-
-
-def ensure_shape(x: Any, shape: Any, name: str | None = None) -> Tensor:
-    """``x``, whose shape must be compatible with ``shape`` at run time too."""
-    return create("EnsureShape", name, x, shape=as_shape(shape))
-
-
-@operation("CheckNumerics", "tensor:T", same_as_first, T=FLOATS)
-def _check_numerics(value: torch.Tensor, *, message: str) -> torch.Tensor:
-    if bool(torch.isfinite(value).all()):
-        return value
-    found = [n for n, test in (("Inf", torch.isinf), ("NaN", torch.isnan)) if bool(test(value).any())]
-    raise ValueError(f"{message} : Tensor had {' and '.join(found)} values")
-
-
-def check_numerics(tensor: Any, message: str, name: str | None = None) -> Tensor:
-    """``tensor``, in which NaN and infinity are an error that begins with ``message``."""
-    return create("CheckNumerics", name, tensor, message=message)
-
-
-def verify_tensor_all_finite(t: Any = None, msg: Any = None, name: str | None = None, x: Any = None, message: Any = None) -> Tensor:
-    """``t``, in which NaN and infinity are an error that begins with ``msg``."""
-    value = convert_to_tensor(x if t is None else t, name="x")
-    checked = check_numerics(value, message if msg is None else msg)
-    with value.graph.control_dependencies([checked]):
-        return identity(value, name=name or "VerifyFinite")
-
-
 def is_tensor(x: Any) -> bool:
     """Whether ``x`` is a tensor or variable of a graph."""
     return isinstance(x, (Tensor, Variable))
-
-
-def is_numeric_tensor(tensor: Any) -> bool:
-    """Whether ``tensor`` is a tensor of numbers."""
-    if not isinstance(tensor, (Tensor, Variable)):
-        return False
-    kind = tensor.dtype.base_dtype
-    return kind.is_integer or kind.is_floating or kind.is_complex

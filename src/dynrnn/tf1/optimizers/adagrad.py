@@ -8,8 +8,8 @@ from typing import Any
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.variables import Variable
 from dynrnn.tf1.math_ops import maximum
-from dynrnn.tf1.optimizers import kernels
 from dynrnn.tf1.optimizers.base import FormulaOptimizer
+from dynrnn.tf1.optimizers.kernels import update
 
 __all__ = ["AdadeltaOptimizer", "AdagradOptimizer", "FtrlOptimizer", "ProximalAdagradOptimizer"]
 
@@ -52,7 +52,7 @@ class AdagradOptimizer(_WithAccumulator):
 
     def _apply(self, grad: Tensor, var: Variable, rows: Tensor | None) -> Tensor:
         # a row without gradient does not move and its accumulator does not grow: rows need no care
-        return kernels.apply_adagrad(var, self._slots["accumulator"][var], self._number("learning_rate", var), grad)
+        return update("ApplyAdagrad", var, [self._slots["accumulator"][var]], grad, self._in_dtype_of(var))
 
 
 class ProximalAdagradOptimizer(_WithAccumulator):
@@ -88,8 +88,8 @@ class ProximalAdagradOptimizer(_WithAccumulator):
         )
 
     def _apply(self, grad: Tensor, var: Variable, rows: Tensor | None) -> Tensor:
-        numbers = [self._number(key, var) for key in self._numbers]
-        return kernels.apply_proximal_adagrad(var, self._slots["accumulator"][var], *numbers, grad, rows=rows)
+        slots = [self._slots["accumulator"][var]]
+        return update("ApplyProximalAdagrad", var, slots, grad, self._in_dtype_of(var), rows)
 
 
 class AdadeltaOptimizer(FormulaOptimizer):
@@ -124,9 +124,8 @@ class AdadeltaOptimizer(FormulaOptimizer):
             self._zeros_slot(var, "accum_update", self._name)
 
     def _apply(self, grad: Tensor, var: Variable, rows: Tensor | None) -> Tensor:
-        accum, accum_update = self._slots["accum"][var], self._slots["accum_update"][var]
-        numbers = [self._number(key, var) for key in self._numbers]
-        return kernels.apply_adadelta(var, accum, accum_update, *numbers, grad, rows=rows)
+        slots = self._slots["accum"][var], self._slots["accum_update"][var]
+        return update("ApplyAdadelta", var, slots, grad, self._in_dtype_of(var), rows)
 
 
 class FtrlOptimizer(FormulaOptimizer):
@@ -199,6 +198,5 @@ class FtrlOptimizer(FormulaOptimizer):
         tensors["l2_regularization_strength"] = tensors["l2_regularization_strength"] + penalty
 
     def _apply(self, grad: Tensor, var: Variable, rows: Tensor | None) -> Tensor:
-        accum, linear = self._slots["accum"][var], self._slots["linear"][var]
-        numbers = [self._number(key, var) for key in self._numbers]
-        return kernels.apply_ftrl(var, accum, linear, grad, *numbers, rows=rows)
+        slots = self._slots["accum"][var], self._slots["linear"][var]
+        return update("ApplyFtrl", var, slots, grad, self._in_dtype_of(var), rows)

@@ -11,8 +11,8 @@ from dynrnn.tf1.core.graph import Operation, get_default_graph
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.variables import Variable
 from dynrnn.tf1.math_ops import cast, multiply
-from dynrnn.tf1.optimizers import kernels
 from dynrnn.tf1.optimizers.base import FormulaOptimizer
+from dynrnn.tf1.optimizers.kernels import update
 
 __all__ = ["AdamOptimizer"]
 
@@ -54,17 +54,15 @@ class AdamOptimizer(FormulaOptimizer):
 
     def _prepare(self) -> None:
         super()._prepare()
-        self._powers = [(key, variable, convert_to_tensor(variable)) for key, variable in self._power_variables()]
-
-    def _power_variables(self) -> list[tuple[str, Variable]]:
         graph = get_default_graph()
-        return [(key, self._non_slots[f"{key}_power", graph]) for key in ("beta1", "beta2")]
+        powers = {key: self._non_slots[f"{key}_power", graph] for key in ("beta1", "beta2")}
+        self._powers = [(key, variable, convert_to_tensor(variable)) for key, variable in powers.items()]
 
     def _apply(self, grad: Tensor, var: Variable, rows: Tensor | None) -> Tensor:
         # m and v of every row decay, also of rows without gradient: rows need no care
         powers = [cast(value, var.dtype.base_dtype) for _, _, value in self._powers]
-        numbers = [self._number(key, var) for key in self._numbers]
-        return kernels.apply_adam(var, self._slots["m"][var], self._slots["v"][var], *powers, *numbers, grad)
+        slots = self._slots["m"][var], self._slots["v"][var]
+        return update("ApplyAdam", var, slots, grad, [*powers, *self._in_dtype_of(var)])
 
     def _finish(self, update_ops: Sequence[Any], name_scope: str) -> Operation:
         with get_default_graph().control_dependencies(update_ops):

@@ -1,7 +1,7 @@
 """``tf.train.Optimizer``: gradients of a loss, applied to variables.
 
-A subclass says what slots it keeps (``_create_slots``), what numbers its formula takes (``_prepare``) and how a gradient
-changes a variable (``_apply_dense``); ``_finish`` may add what is done once per step.
+A subclass says what slots it keeps (``_create_slots``), what numbers its formula takes (``_prepare``) and how a
+gradient changes a variable (``_apply_dense``); ``_finish`` may add what is done once per step.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ class Optimizer:
         )
         if all(grad is None for grad, _ in grads_and_vars):
             raise ValueError(
-                "No gradients provided for any variable, check your graph for ops that do not support gradients, between "
-                f"variables {[str(v) for _, v in grads_and_vars]} and loss {loss}."
+                "No gradients provided for any variable, check your graph for ops that do not support gradients, "
+                f"between variables {[str(v) for _, v in grads_and_vars]} and loss {loss}."
             )
         return self.apply_gradients(grads_and_vars, global_step=global_step, name=name)
 
@@ -184,6 +184,7 @@ class Optimizer:
             for grad, variable in with_gradient:
                 with name_scope("update_" + variable.op.name):
                     updates.append(self._update(grad, variable))
+            done: Any
             if global_step is None:
                 done = self._finish(updates, scope)
             else:
@@ -276,7 +277,8 @@ class Optimizer:
         for tensor in tensors:
             dtype = tensor.dtype.base_dtype
             if dtype not in valid:
-                raise ValueError(f"Invalid type {dtype!r} for {tensor.name}, expected: {sorted(v.name for v in valid)}.")
+                names = sorted(v.name for v in valid)
+                raise ValueError(f"Invalid type {dtype!r} for {tensor.name}, expected: {names}.")
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
@@ -316,9 +318,9 @@ class FormulaOptimizer(Optimizer):
         for key, value in self._numbers.items():
             self._number_tensors[key] = convert_to_tensor(self._call_if_callable(value), name=key)
 
-    def _number(self, key: str, var: Variable) -> Tensor:
-        """The hyperparameter in the dtype of ``var``."""
-        return cast(self._number_tensors[key], var.dtype.base_dtype)
+    def _in_dtype_of(self, var: Variable) -> list[Tensor]:
+        """The hyperparameters in the dtype of ``var``."""
+        return [cast(tensor, var.dtype.base_dtype) for tensor in self._number_tensors.values()]
 
     def _constant_slot(self, var: Variable, number: float, slot_name: str, op_name: str) -> Variable:
         dtype = var.dtype.base_dtype

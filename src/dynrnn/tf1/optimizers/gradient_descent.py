@@ -7,8 +7,8 @@ from typing import Any
 
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.variables import Variable
-from dynrnn.tf1.optimizers import kernels
 from dynrnn.tf1.optimizers.base import FormulaOptimizer
+from dynrnn.tf1.optimizers.kernels import update
 
 __all__ = ["GradientDescentOptimizer", "MomentumOptimizer", "ProximalGradientDescentOptimizer"]
 
@@ -27,7 +27,7 @@ class GradientDescentOptimizer(FormulaOptimizer):
 
     def _apply(self, grad: Tensor, var: Variable, rows: Tensor | None) -> Tensor:
         # a row without gradient does not move: rows need no care
-        return kernels.apply_gradient_descent(var, self._number("learning_rate", var), grad)
+        return update("ApplyGradientDescent", var, (), grad, self._in_dtype_of(var))
 
 
 class MomentumOptimizer(FormulaOptimizer):
@@ -42,7 +42,12 @@ class MomentumOptimizer(FormulaOptimizer):
     """
 
     def __init__(
-        self, learning_rate: Any, momentum: Any, use_locking: bool = False, name: str = "Momentum", use_nesterov: bool = False
+        self,
+        learning_rate: Any,
+        momentum: Any,
+        use_locking: bool = False,
+        name: str = "Momentum",
+        use_nesterov: bool = False,
     ) -> None:
         super().__init__(use_locking, name, learning_rate=learning_rate, momentum=momentum)
         self._use_nesterov = use_nesterov
@@ -52,15 +57,8 @@ class MomentumOptimizer(FormulaOptimizer):
             self._zeros_slot(var, "momentum", self._name)
 
     def _apply(self, grad: Tensor, var: Variable, rows: Tensor | None) -> Tensor:
-        return kernels.apply_momentum(
-            var,
-            self._slots["momentum"][var],
-            self._number("learning_rate", var),
-            grad,
-            self._number("momentum", var),
-            use_nesterov=self._use_nesterov,
-            rows=rows,
-        )
+        slots, numbers = [self._slots["momentum"][var]], self._in_dtype_of(var)
+        return update("ApplyMomentum", var, slots, grad, numbers, rows, use_nesterov=self._use_nesterov)
 
 
 class ProximalGradientDescentOptimizer(FormulaOptimizer):
@@ -90,5 +88,4 @@ class ProximalGradientDescentOptimizer(FormulaOptimizer):
         )
 
     def _apply(self, grad: Tensor, var: Variable, rows: Tensor | None) -> Tensor:
-        numbers = [self._number(key, var) for key in self._numbers]
-        return kernels.apply_proximal_gradient_descent(var, *numbers, grad, rows=rows)
+        return update("ApplyProximalGradientDescent", var, (), grad, self._in_dtype_of(var), rows)

@@ -1,12 +1,12 @@
 """The update formulas of the optimizers, and the operations that run them on a variable and its slots.
 
-Notation: ``w`` the variable, ``g`` its gradient, ``lr`` the learning rate. These are TensorFlow's formulas, which differ
-from torch.optim's: RMSProp has epsilon inside the square root and the learning rate inside the momentum, Adam's epsilon is
-not scaled by the bias correction ("epsilon hat" of Kingma & Ba, 2014, section 2).
+Notation: ``w`` the variable, ``g`` its gradient, ``lr`` the learning rate. These are TensorFlow's formulas, which
+differ from torch.optim's: RMSProp has epsilon inside the square root and the learning rate inside the momentum, Adam's
+epsilon is not scaled by the bias correction ("epsilon hat" of Kingma & Ba, 2014, section 2).
 
 An update stores new tensors and leaves the old ones as they were, since values read earlier in the run may share their
-memory. With ``rows`` only those rows of the variable and of its slots take part: what TensorFlow does with the gradient of
-an embedding lookup. The functions take the arguments of TensorFlow's ``training_ops``.
+memory. With ``rows`` only those rows of the variable and of its slots take part: what TensorFlow does with the gradient
+of an embedding lookup.
 """
 
 from __future__ import annotations
@@ -21,18 +21,7 @@ from dynrnn.tf1.core.registry import Spec, register
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.variables import Variable, read_value, store
 
-__all__ = [
-    "apply_adadelta",
-    "apply_adagrad",
-    "apply_adam",
-    "apply_centered_rms_prop",
-    "apply_ftrl",
-    "apply_gradient_descent",
-    "apply_momentum",
-    "apply_proximal_adagrad",
-    "apply_proximal_gradient_descent",
-    "apply_rms_prop",
-]
+__all__ = ["update"]
 
 Formula = Callable[..., "tuple[torch.Tensor, ...]"]
 
@@ -61,107 +50,99 @@ def _number(value: torch.Tensor) -> float:
 
 
 def _update(op_type: str) -> Callable[[Formula], Formula]:
-    """Register ``formula(g, w, *slots, *numbers) -> (w, *slots)`` as ``op_type``, and for rows as ``Sparse<op_type>``."""
+    """Register ``formula(g, w, *slots, *numbers) -> (w, *slots)`` as ``op_type``, for rows as ``Sparse<op_type>``."""
 
     def decorate(formula: Formula) -> Formula:
-        def dense(
-            run: Any, grad: torch.Tensor, *numbers: torch.Tensor, variable: Variable, slots: tuple[Variable, ...], **flags: Any
+        def run_formula(
+            run: Any, grad: torch.Tensor, rows: torch.Tensor | None, numbers: Any, states: Any, flags: Any
         ) -> torch.Tensor:
-            states = (variable, *slots)
-            values = [read_value(run, v) for v in states]
-            _check(variable, values[0], grad)
+            values = [read_value(run, state) for state in states]
+            _check(states[0], values[0], grad)
+            scalars = [_number(n) for n in numbers]
             with torch.no_grad():
-                results = formula(grad.detach(), *values, *map(_number, numbers), **flags)
+                if rows is None:
+                    results = formula(grad.detach(), *values, *scalars, **flags)
+                else:
+                    parts = formula(grad.detach()[rows], *(v[rows] for v in values), *scalars, **flags)
+                    results = tuple(v.index_copy(0, rows, part) for v, part in zip(values, parts, strict=True))
             for state, result in zip(states, results, strict=True):
                 store(run, state, result)
             return results[0]
+
+        def dense(
+            run: Any, grad: torch.Tensor, *numbers: Any, variable: Variable, slots: tuple[Variable, ...], **flags: Any
+        ) -> torch.Tensor:
+            return run_formula(run, grad, None, numbers, (variable, *slots), flags)
 
         def sparse(
             run: Any,
             grad: torch.Tensor,
             ids: torch.Tensor,
-            *numbers: torch.Tensor,
+            *numbers: Any,
             variable: Variable,
             slots: tuple[Variable, ...],
             **flags: Any,
         ) -> torch.Tensor:
-            states = (variable, *slots)
-            values = [read_value(run, v) for v in states]
-            _check(variable, values[0], grad)
             rows = torch.unique(ids.to(torch.int64))
-            with torch.no_grad():
-                results = formula(
-                    grad.detach()[rows], *(v[rows] for v in values), *map(_number, numbers), **flags
-                )
-                results = tuple(v.index_copy(0, rows, r) for v, r in zip(values, results, strict=True))
-            for state, result in zip(states, results, strict=True):
-                store(run, state, result)
-            return results[0]
+            return run_formula(run, grad, rows, numbers, (variable, *slots), flags)
 
-        flags = {"differentiable": False, "stateful": True, "needs_run": True}
-        register(op_type, _infer_update, **flags)(dense)
-        register("Sparse" + op_type, _infer_update, **flags)(sparse)
+        register(op_type, _infer_update, differentiable=False, stateful=True, needs_run=True)(dense)
+        register("Sparse" + op_type, _infer_update, differentiable=False, stateful=True, needs_run=True)(sparse)
         return formula
 
     return decorate
 
 
-def _apply(
+def update(
     op_type: str,
     var: Variable,
     slots: Sequence[Variable],
     grad: Any,
     numbers: Sequence[Any],
-    rows: Tensor | None,
-    name: str | None,
+    rows: Tensor | None = None,
+    name: str | None = None,
     **flags: Any,
 ) -> Tensor:
+    """The operation that changes ``var`` and its ``slots`` by ``grad``; its output is the new value.
+
+    Args:
+        op_type: which formula: "ApplyAdam", ...
+        var: the variable.
+        slots: its slots, in the order in which the formula takes them.
+        grad: tensor of the variable's shape and dtype.
+        numbers: the formula's scalars, in its order.
+        rows: integer vector, the rows that take part; all of them when None. Rows may be named more than once.
+        name: name of the operation.
+        flags: the formula's keyword arguments.
+
+    Raises:
+        ValueError: a gradient of another shape. At run time it is an ``InvalidArgumentError``.
+    """
     kind = op_type if rows is None else "Sparse" + op_type
     inputs = [grad, *([] if rows is None else [rows]), *numbers]
     return apply(kind, inputs, name, variable=var, slots=tuple(slots), **flags)
 
 
-# --- gradient descent ---------------------------------------------------------------------------------------------------
+# --- gradient descent -------------------------------------------------------------------------------------------------
 
 
 @_update("ApplyGradientDescent")
 def _gradient_descent(g: torch.Tensor, w: torch.Tensor, lr: float) -> tuple[torch.Tensor, ...]:
+    """``w -= lr g``."""
     return (torch.sub(w, g, alpha=lr),)
-
-
-def apply_gradient_descent(
-    var: Variable, alpha: Any, delta: Any, use_locking: bool = False, name: str | None = None, *, rows: Any = None
-) -> Tensor:
-    """``w -= alpha * delta``."""
-    return _apply("ApplyGradientDescent", var, (), delta, [alpha], rows, name)
 
 
 @_update("ApplyMomentum")
 def _momentum(
     g: torch.Tensor, w: torch.Tensor, accum: torch.Tensor, lr: float, momentum: float, *, use_nesterov: bool
 ) -> tuple[torch.Tensor, ...]:
+    """``a = momentum a + g; w -= lr a``; with Nesterov ``w -= lr (g + momentum a)``."""
     accum = torch.add(g, accum, alpha=momentum)
     step = torch.add(g, accum, alpha=momentum) if use_nesterov else accum
     return torch.sub(w, step, alpha=lr), accum
 
 
-def apply_momentum(
-    var: Variable,
-    accum: Variable,
-    lr: Any,
-    grad: Any,
-    momentum: Any,
-    use_locking: bool = False,
-    use_nesterov: bool = False,
-    name: str | None = None,
-    *,
-    rows: Any = None,
-) -> Tensor:
-    """``a = momentum * a + g; w -= lr * a``; with Nesterov ``w -= lr * (g + momentum * a)``."""
-    return _apply("ApplyMomentum", var, (accum,), grad, [lr, momentum], rows, name, use_nesterov=use_nesterov)
-
-
-# --- Adam ---------------------------------------------------------------------------------------------------------------
+# --- Adam -------------------------------------------------------------------------------------------------------------
 
 
 @_update("ApplyAdam")
@@ -176,43 +157,15 @@ def _adam(
     beta1: float,
     beta2: float,
     epsilon: float,
-    *,
-    use_nesterov: bool,
 ) -> tuple[torch.Tensor, ...]:
+    """``m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2; w -= rate m / (sqrt(v) + epsilon)``."""
     rate = lr * (1 - beta2_power) ** 0.5 / (1 - beta1_power)
     m = torch.lerp(m, g, 1 - beta1)
     v = torch.lerp(v, g * g, 1 - beta2)
-    direction = torch.lerp(g, m, beta1) if use_nesterov else m
-    return torch.addcdiv(w, direction, v.sqrt().add_(epsilon), value=-rate), m, v
+    return torch.addcdiv(w, m, v.sqrt().add_(epsilon), value=-rate), m, v
 
 
-def apply_adam(
-    var: Variable,
-    m: Variable,
-    v: Variable,
-    beta1_power: Any,
-    beta2_power: Any,
-    lr: Any,
-    beta1: Any,
-    beta2: Any,
-    epsilon: Any,
-    grad: Any,
-    use_locking: bool = False,
-    use_nesterov: bool = False,
-    name: str | None = None,
-    *,
-    rows: Any = None,
-) -> Tensor:
-    """Adam (Kingma & Ba, 2014).
-
-    ``m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
-    w -= lr sqrt(1 - beta2^t) / (1 - beta1^t) * m / (sqrt(v) + epsilon)``, with the powers given.
-    """
-    numbers = [beta1_power, beta2_power, lr, beta1, beta2, epsilon]
-    return _apply("ApplyAdam", var, (m, v), grad, numbers, rows, name, use_nesterov=use_nesterov)
-
-
-# --- RMSProp ------------------------------------------------------------------------------------------------------------
+# --- RMSProp ----------------------------------------------------------------------------------------------------------
 
 
 @_update("ApplyRMSProp")
@@ -226,27 +179,10 @@ def _rms_prop(
     momentum: float,
     epsilon: float,
 ) -> tuple[torch.Tensor, ...]:
+    """``ms = rho ms + (1 - rho) g^2; mom = momentum mom + lr g / sqrt(ms + eps); w -= mom`` (Hinton, lecture 6e)."""
     ms = torch.lerp(ms, g * g, 1 - rho)
     mom = torch.addcdiv(mom * momentum, g, (ms + epsilon).sqrt_(), value=lr)
     return w - mom, ms, mom
-
-
-def apply_rms_prop(
-    var: Variable,
-    ms: Variable,
-    mom: Variable,
-    lr: Any,
-    rho: Any,
-    momentum: Any,
-    epsilon: Any,
-    grad: Any,
-    use_locking: bool = False,
-    name: str | None = None,
-    *,
-    rows: Any = None,
-) -> Tensor:
-    """``ms = rho ms + (1 - rho) g^2; mom = momentum mom + lr g / sqrt(ms + epsilon); w -= mom`` (Hinton, lecture 6e)."""
-    return _apply("ApplyRMSProp", var, (ms, mom), grad, [lr, rho, momentum, epsilon], rows, name)
 
 
 @_update("ApplyCenteredRMSProp")
@@ -261,6 +197,7 @@ def _centered_rms_prop(
     momentum: float,
     epsilon: float,
 ) -> tuple[torch.Tensor, ...]:
+    """RMSProp with the variance of the gradient, ``ms - mg^2``, for its mean square (Graves, 2013, eq. 38-45)."""
     ms = torch.lerp(ms, g * g, 1 - rho)
     mg = torch.lerp(mg, g, 1 - rho)
     variance = (ms - mg * mg).add_(epsilon)
@@ -268,47 +205,14 @@ def _centered_rms_prop(
     return w - mom, mg, ms, mom
 
 
-def apply_centered_rms_prop(
-    var: Variable,
-    mg: Variable,
-    ms: Variable,
-    mom: Variable,
-    lr: Any,
-    rho: Any,
-    momentum: Any,
-    epsilon: Any,
-    grad: Any,
-    use_locking: bool = False,
-    name: str | None = None,
-    *,
-    rows: Any = None,
-) -> Tensor:
-    """RMSProp with the variance of the gradient, ``ms - mg^2``, in place of its mean square (Graves, 2013, eq. 38-45)."""
-    return _apply("ApplyCenteredRMSProp", var, (mg, ms, mom), grad, [lr, rho, momentum, epsilon], rows, name)
-
-
-# --- Adagrad and Adadelta -----------------------------------------------------------------------------------------------
+# --- Adagrad and Adadelta ---------------------------------------------------------------------------------------------
 
 
 @_update("ApplyAdagrad")
 def _adagrad(g: torch.Tensor, w: torch.Tensor, accum: torch.Tensor, lr: float) -> tuple[torch.Tensor, ...]:
+    """``a += g^2; w -= lr g / sqrt(a)`` (Duchi, Hazan & Singer, 2011)."""
     accum = torch.addcmul(accum, g, g)
     return torch.addcdiv(w, g, accum.sqrt(), value=-lr), accum
-
-
-def apply_adagrad(
-    var: Variable,
-    accum: Variable,
-    lr: Any,
-    grad: Any,
-    use_locking: bool = False,
-    update_slots: bool = True,
-    name: str | None = None,
-    *,
-    rows: Any = None,
-) -> Tensor:
-    """``a += g^2; w -= lr g / sqrt(a)`` (Duchi, Hazan & Singer, 2011)."""
-    return _apply("ApplyAdagrad", var, (accum,), grad, [lr], rows, name)
 
 
 @_update("ApplyAdadelta")
@@ -321,32 +225,13 @@ def _adadelta(
     rho: float,
     epsilon: float,
 ) -> tuple[torch.Tensor, ...]:
+    """``a = rho a + (1 - rho) g^2; d = sqrt(u + eps) / sqrt(a + eps) g; w -= lr d; u = rho u + (1 - rho) d^2``."""
     accum = torch.lerp(accum, g * g, 1 - rho)
     step = (accum_update + epsilon).sqrt_().mul_(torch.rsqrt(accum + epsilon)).mul_(g)
     return torch.sub(w, step, alpha=lr), accum, torch.lerp(accum_update, step * step, 1 - rho)
 
 
-def apply_adadelta(
-    var: Variable,
-    accum: Variable,
-    accum_update: Variable,
-    lr: Any,
-    rho: Any,
-    epsilon: Any,
-    grad: Any,
-    use_locking: bool = False,
-    name: str | None = None,
-    *,
-    rows: Any = None,
-) -> Tensor:
-    """Adadelta (Zeiler, 2012).
-
-    ``a = rho a + (1 - rho) g^2; d = sqrt(u + epsilon) / sqrt(a + epsilon) g; w -= lr d; u = rho u + (1 - rho) d^2``.
-    """
-    return _apply("ApplyAdadelta", var, (accum, accum_update), grad, [lr, rho, epsilon], rows, name)
-
-
-# --- proximal methods and FTRL ------------------------------------------------------------------------------------------
+# --- proximal methods and FTRL ----------------------------------------------------------------------------------------
 
 
 def _proximal(w: torch.Tensor, rate: Any, l1: float, l2: float) -> torch.Tensor:
@@ -359,47 +244,18 @@ def _proximal(w: torch.Tensor, rate: Any, l1: float, l2: float) -> torch.Tensor:
 def _proximal_gradient_descent(
     g: torch.Tensor, w: torch.Tensor, lr: float, l1: float, l2: float
 ) -> tuple[torch.Tensor, ...]:
+    """A step of gradient descent, then the proximal map of the penalties (Duchi & Singer, 2009)."""
     return (_proximal(torch.sub(w, g, alpha=lr), lr, l1, l2),)
-
-
-def apply_proximal_gradient_descent(
-    var: Variable,
-    alpha: Any,
-    l1: Any,
-    l2: Any,
-    delta: Any,
-    use_locking: bool = False,
-    name: str | None = None,
-    *,
-    rows: Any = None,
-) -> Tensor:
-    """A step of gradient descent, then the proximal map of the L1 and L2 penalties (Duchi & Singer, 2009)."""
-    return _apply("ApplyProximalGradientDescent", var, (), delta, [alpha, l1, l2], rows, name)
 
 
 @_update("ApplyProximalAdagrad")
 def _proximal_adagrad(
     g: torch.Tensor, w: torch.Tensor, accum: torch.Tensor, lr: float, l1: float, l2: float
 ) -> tuple[torch.Tensor, ...]:
+    """A step of Adagrad, then the proximal map of the penalties (Duchi & Singer, 2009)."""
     accum = torch.addcmul(accum, g, g)
     rate = accum.rsqrt() * lr
     return _proximal(w - g * rate, rate, l1, l2), accum
-
-
-def apply_proximal_adagrad(
-    var: Variable,
-    accum: Variable,
-    lr: Any,
-    l1: Any,
-    l2: Any,
-    grad: Any,
-    use_locking: bool = False,
-    name: str | None = None,
-    *,
-    rows: Any = None,
-) -> Tensor:
-    """A step of Adagrad, then the proximal map of the L1 and L2 penalties (Duchi & Singer, 2009)."""
-    return _apply("ApplyProximalAdagrad", var, (accum,), grad, [lr, l1, l2], rows, name)
 
 
 @_update("ApplyFtrl")
@@ -414,6 +270,7 @@ def _ftrl(
     l2_shrinkage: float,
     power: float,
 ) -> tuple[torch.Tensor, ...]:
+    """FTRL-proximal (McMahan et al., 2013), with a penalty on the weights that ``l2_shrinkage`` scales."""
     new_accum = torch.addcmul(accum, g, g)
     shrunk = g + 2 * l2_shrinkage * w
     sigma = (new_accum.pow(-power) - accum.pow(-power)) / lr
@@ -421,23 +278,3 @@ def _ftrl(
     quadratic = new_accum.pow(-power) / lr + 2 * l2
     solution = (linear.sign() * l1 - linear) / quadratic
     return torch.where(linear.abs() > l1, solution, torch.zeros_like(w)), new_accum, linear
-
-
-def apply_ftrl(
-    var: Variable,
-    accum: Variable,
-    linear: Variable,
-    grad: Any,
-    lr: Any,
-    l1: Any,
-    l2: Any,
-    l2_shrinkage: Any,
-    lr_power: Any,
-    use_locking: bool = False,
-    name: str | None = None,
-    *,
-    rows: Any = None,
-) -> Tensor:
-    """FTRL-proximal (McMahan et al., 2013), with an L2 penalty on the step that ``l2_shrinkage`` scales."""
-    numbers = [lr, l1, l2, l2_shrinkage, lr_power]
-    return _apply("ApplyFtrl", var, (accum, linear), grad, numbers, rows, name)

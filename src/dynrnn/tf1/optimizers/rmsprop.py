@@ -7,8 +7,8 @@ from typing import Any
 
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.variables import Variable
-from dynrnn.tf1.optimizers import kernels
 from dynrnn.tf1.optimizers.base import FormulaOptimizer
+from dynrnn.tf1.optimizers.kernels import update
 
 __all__ = ["RMSPropOptimizer"]
 
@@ -16,7 +16,8 @@ __all__ = ["RMSPropOptimizer"]
 class RMSPropOptimizer(FormulaOptimizer):
     """RMSProp (Hinton, lecture 6e), with momentum.
 
-    With slots ``rms`` (``s``, at first 1), ``momentum`` (``a``, at first 0) and, if centered, ``mg`` (``n``, at first 0)::
+    With slots ``rms`` (``s``, at first 1), ``momentum`` (``a``, at first 0) and, if centered, ``mg`` (``n``, at first
+    0)::
 
         s = decay * s + (1 - decay) * g^2
         n = decay * n + (1 - decay) * g
@@ -53,9 +54,7 @@ class RMSPropOptimizer(FormulaOptimizer):
             self._zeros_slot(var, "momentum", self._name)
 
     def _apply(self, grad: Tensor, var: Variable, rows: Tensor | None) -> Tensor:
-        rms, momentum = self._slots["rms"][var], self._slots["momentum"][var]
-        numbers = [self._number(key, var) for key in self._numbers]
-        if self._centered:
-            mean = self._slots["mg"][var]
-            return kernels.apply_centered_rms_prop(var, mean, rms, momentum, *numbers, grad, rows=rows)
-        return kernels.apply_rms_prop(var, rms, momentum, *numbers, grad, rows=rows)
+        names = ("mg", "rms", "momentum") if self._centered else ("rms", "momentum")
+        op_type = "ApplyCenteredRMSProp" if self._centered else "ApplyRMSProp"
+        slots = [self._slots[name][var] for name in names]
+        return update(op_type, var, slots, grad, self._in_dtype_of(var), rows)

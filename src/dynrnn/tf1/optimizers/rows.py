@@ -1,9 +1,9 @@
 """Which rows of a variable a gradient touches: TensorFlow's sparse gradients, recognised in the graph.
 
-In TensorFlow the gradient of a variable that is only looked up in (``embedding_lookup``, ``gather``) holds the rows that
-were looked up and no others, and optimizers with a memory leave the other rows and their slots alone. Gradients here are
-dense tensors; the rows are found by going back from the gradient to the look-ups. Look-ups made inside the body of a loop
-are not seen: their variable is updated densely.
+In TensorFlow the gradient of a variable that is only looked up in (``embedding_lookup``, ``gather``) holds the rows
+that were looked up and no others, and optimizers with a memory leave the other rows and their slots alone. Gradients
+here are dense tensors; the rows are found by going back from the gradient to the look-ups. Look-ups made inside the
+body of a loop are not seen: their variable is updated densely.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _looks_up(op: Operation, variable: Variable) -> bool:
 
 
 def _gradient_before(grad: Tensor, variable: Variable) -> Tensor | None:
-    """The output of a gradient operation that ``grad`` is a multiple of, if it is the gradient of ``variable`` alone."""
+    """The output of a gradient operation that ``grad`` is a multiple of, if it is one of ``variable`` alone."""
     tensor = grad
     while tensor.op.type in _KEEP_ZEROS:
         whole = [t for t in tensor.op.inputs if t.shape.ndims != 0]

@@ -1,7 +1,7 @@
 """Slots: the variables that an optimizer or a moving average keeps beside a variable.
 
-The slot ``Adam`` of the variable ``a/w`` is the variable ``a/w/Adam`` (``a/w/Adam_1`` when that name is taken), below the
-variable scope that is current when it is made. Slots are global variables that no optimizer trains.
+The slot ``Adam`` of the variable ``a/w`` is the variable ``a/w/Adam`` (``a/w/Adam_1`` when that name is taken), below
+the variable scope that is current when it is made. Slots are global variables that no optimizer trains.
 """
 
 from __future__ import annotations

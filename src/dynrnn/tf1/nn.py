@@ -1,0 +1,90 @@
+"""``tf.nn``: neural network operations, and the recurrent drivers."""
+
+from __future__ import annotations
+
+from dynrnn.tf1 import rnn_cell
+from dynrnn.tf1._namespace import missing
+from dynrnn.tf1.embedding_ops import embedding_lookup
+from dynrnn.tf1.nn_conv import avg_pool, conv1d, conv2d, conv2d_transpose, convolution, depthwise_conv2d, max_pool
+from dynrnn.tf1.nn_losses import (
+    sigmoid_cross_entropy_with_logits,
+    softmax_cross_entropy_with_logits,
+    softmax_cross_entropy_with_logits_v2,
+    sparse_softmax_cross_entropy_with_logits,
+    weighted_cross_entropy_with_logits,
+)
+from dynrnn.tf1.nn_norm import batch_norm_with_global_normalization, batch_normalization, fused_batch_norm, moments
+from dynrnn.tf1.nn_ops import (
+    bias_add,
+    crelu,
+    dropout,
+    elu,
+    l2_loss,
+    l2_normalize,
+    leaky_relu,
+    log_softmax,
+    relu,
+    relu6,
+    relu_layer,
+    selu,
+    sigmoid,
+    softmax,
+    softplus,
+    softsign,
+    tanh,
+    xw_plus_b,
+    zero_fraction,
+)
+from dynrnn.tf1.nn_top_k import in_top_k, top_k
+from dynrnn.tf1.rnn import dynamic_rnn, raw_rnn, static_rnn, static_state_saving_rnn
+from dynrnn.tf1.rnn_bidirectional import bidirectional_dynamic_rnn, static_bidirectional_rnn
+
+__all__ = [
+    "avg_pool",
+    "batch_norm_with_global_normalization",
+    "batch_normalization",
+    "bias_add",
+    "bidirectional_dynamic_rnn",
+    "conv1d",
+    "conv2d",
+    "conv2d_transpose",
+    "convolution",
+    "crelu",
+    "depthwise_conv2d",
+    "dropout",
+    "dynamic_rnn",
+    "elu",
+    "embedding_lookup",
+    "fused_batch_norm",
+    "in_top_k",
+    "l2_loss",
+    "l2_normalize",
+    "leaky_relu",
+    "log_softmax",
+    "max_pool",
+    "moments",
+    "raw_rnn",
+    "relu",
+    "relu6",
+    "relu_layer",
+    "rnn_cell",
+    "selu",
+    "sigmoid",
+    "sigmoid_cross_entropy_with_logits",
+    "softmax",
+    "softmax_cross_entropy_with_logits",
+    "softmax_cross_entropy_with_logits_v2",
+    "softplus",
+    "softsign",
+    "sparse_softmax_cross_entropy_with_logits",
+    "static_bidirectional_rnn",
+    "static_rnn",
+    "static_state_saving_rnn",
+    "tanh",
+    "top_k",
+    "weighted_cross_entropy_with_logits",
+    "xw_plus_b",
+    "zero_fraction",
+]
+
+__getattr__ = missing(__name__, globals())
