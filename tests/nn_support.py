@@ -31,7 +31,7 @@ def placeholders(arrays: Any, shapes: Any = None) -> list[Any]:
 
 
 def value_and_gradients(function: Callable[..., Any], *arrays: Any) -> tuple[Any, list[Any]]:
-    """The value of ``function`` and the gradients of its weighted sum by each floating array (None where there is none).
+    """The value of ``function``, and the gradients of its weighted sum by each floating array (None: there is none).
 
     The weights are 1, 2, 3, ... so that no two elements of the value count alike.
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fresh_process import code, python, succeeded
+from fresh_process import code, python, succeeded
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])

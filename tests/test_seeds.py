@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.fresh_process import python, succeeded
-from tests.seeds import SEEDS, needs_seeds
+from fresh_process import python, succeeded
+from seeds import SEEDS, needs_seeds
 
 pytestmark = needs_seeds
 

@@ -79,7 +79,7 @@ class Writer:
 
     def write(self, module: str, versions: Mapping[str, str], folder: Path = HERE) -> None:
         """Write both files, each to a temporary name first; the bytes depend on nothing but the records."""
-        arrays = {dtype: np.concatenate(chunks) for dtype, chunks in sorted(self._chunks.items())}
+        arrays: dict[str, Any] = {dtype: np.concatenate(chunks) for dtype, chunks in sorted(self._chunks.items())}
         numbers, words = folder / f"{module}.npz", folder / f"{module}.json"
         with open(f"{numbers}.tmp", "wb") as file:
             np.savez_compressed(file, **arrays)
@@ -169,6 +169,14 @@ def differences(got: Any, want: Any) -> str:
     return f"off by {off.max():.3g}, {allowed:.3g} allowed: {got!r}, expected {want!r}" if off.max() > allowed else ""
 
 
+def _fact_differences(name: str, mine: Any, theirs: Any) -> list[str]:
+    """How two facts differ; of long lists only the items that do."""
+    if isinstance(mine, list) and isinstance(theirs, list) and len(mine) == len(theirs):
+        pairs = enumerate(zip(mine, theirs, strict=True))
+        return [line for i, (a, b) in pairs for line in _fact_differences(f"{name}[{i}]", a, b)]
+    return [] if mine == theirs else [f"{name}: {mine!r}, expected {theirs!r}"]
+
+
 def compare(golden: Case, got: Record, want: Record) -> list[str]:
     """Every way in which ``got`` differs from ``want``, a line each."""
     if want.error is not None:
@@ -198,9 +206,7 @@ def compare(golden: Case, got: Record, want: Record) -> list[str]:
     if got.trainable != want.trainable:
         problems.append(f"trainable variables {got.trainable}, expected {want.trainable}")
     for name in sorted(set(got.facts) | set(want.facts)):
-        mine, theirs = got.facts.get(name, "(absent)"), want.facts.get(name, "(absent)")
-        if mine != theirs:
-            problems.append(f"{name}: {mine!r}, expected {theirs!r}")
+        problems += _fact_differences(name, got.facts.get(name, "(absent)"), want.facts.get(name, "(absent)"))
     for name in sorted(set(got.values) ^ set(want.values)):
         problems.append(f"{name}: {'not expected' if name in got.values else 'missing'}")
     for name in sorted(set(got.values) & set(want.values)):

@@ -64,9 +64,7 @@ def test_values_and_moving_averages(session: Any, shape: list[int], axis: int, u
         data = np.random.randn(*shape) * (step + 1) + step
         got = session.run([y, *_updates()], {x: data, **({training: True} if fed else {})})[0]
         of_batch = _moments(data, axis, False)
-        want = (data - _along(of_batch[0], x.shape.ndims, axis)) / np.sqrt(
-            _along(of_batch[1], x.shape.ndims, axis) + 0.01
-        )
+        want = (data - _along(of_batch[0], len(shape), axis)) / np.sqrt(_along(of_batch[1], len(shape), axis) + 0.01)
         np.testing.assert_allclose(got, 2 * want + 0.5, rtol=1e-6, atol=1e-8)
         for average, new in zip((mean, variance), _moments(data, axis, unbiased), strict=True):
             average += 0.25 * (new - average)
@@ -77,7 +75,7 @@ def test_values_and_moving_averages(session: Any, shape: list[int], axis: int, u
     if fed:
         data = np.random.randn(*shape)
         got = session.run([y, *_updates()], {x: data, training: False})[0]
-        want = (data - _along(mean, x.shape.ndims, axis)) / np.sqrt(_along(variance, x.shape.ndims, axis) + 0.01)
+        want = (data - _along(mean, len(shape), axis)) / np.sqrt(_along(variance, len(shape), axis) + 0.01)
         np.testing.assert_allclose(got, 2 * want + 0.5, rtol=1e-6, atol=1e-8)
         again = {v.op.name.split("/")[-1]: session.run(v) for v in tf.global_variables()}
         np.testing.assert_allclose(again["moving_mean"], mean, err_msg="inference must not move the averages")

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 import dynrnn.tf1 as tf
+from dynrnn.tf1.contrib import layers
 from dynrnn.tf1.contrib.framework import arg_scope
-
-layers = tf.contrib.layers
 
 
 @pytest.fixture(autouse=True)

@@ -184,7 +184,7 @@ def test_class_numbers_static_shapes_and_errors() -> None:
     assert build([None, 2], [7, None, 4]).get_shape().as_list() == [7, 2]
     assert build([5], None).get_shape().as_list() == [5]
     assert build(None, [None, None, 4]).get_shape().as_list() == [None, None]
-    with pytest.raises(ValueError, match="Rank mismatch.*received 2.*received 2"):
+    with pytest.raises(ValueError, match=r"Rank mismatch.*received 2.*received 2"):
         build([None, 1], [None, 4])
     with pytest.raises(ValueError, match="Shape mismatch"):
         build([3], [2, 4])

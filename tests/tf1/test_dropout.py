@@ -68,7 +68,8 @@ def test_a_tensor_always_makes_operations(session: Any) -> None:
 def test_drawn_anew_in_each_run_and_once_within_a_run(session: Any) -> None:
     x = tf.ones([1000])
     y = tf.nn.dropout(x, 0.5)
-    first, twice, second = *session.run([y, y * 1.0]), session.run(y)
+    first, twice = session.run([y, y * 1.0])
+    second = session.run(y)
     assert first.tolist() == twice.tolist()
     assert first.tolist() != second.tolist()
 
@@ -134,7 +135,7 @@ def test_integers_and_vectors_of_rates_are_refused() -> None:
 
 
 def test_torch_dropout_on_a_graph_tensor(session: Any) -> None:
-    x = tf.ones([1000])
+    x: Any = tf.ones([1000])
     for y in (functional.dropout(x, 0.5), torch.dropout(x, 0.5, True)):
         assert set(np.unique(session.run(y))) == {0.0, 2.0}
     assert functional.dropout(x, 0.5, training=False) is x

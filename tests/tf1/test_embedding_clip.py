@@ -27,7 +27,7 @@ def graph() -> Iterator[Any]:
 @pytest.mark.parametrize("shape", [[], [3], [2, 3], [0], [2, 1, 2]])
 @pytest.mark.parametrize("row", [[], [4], [2, 3]])
 def test_rows(row: list[int], shape: list[int], dtype: str) -> None:
-    table, ids = np.random.randn(5, *row), np.random.randint(0, 5, shape, dtype)
+    table, ids = np.random.randn(5, *row), np.random.randint(0, 5, shape).astype(dtype)
     np.testing.assert_array_equal(evaluate(tf.nn.embedding_lookup, table, ids), table[ids])
     np.testing.assert_array_equal(evaluate(lambda t, i: tf.nn.embedding_lookup([t], i), table, ids), table[ids])
 

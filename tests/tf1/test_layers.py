@@ -277,7 +277,7 @@ def _torch_conv(x: Any, kernel: Any, bias: Any, **options: Any) -> Any:
 @pytest.mark.parametrize("first", [False, True])
 @pytest.mark.parametrize("rank", [1, 2])
 def test_convolution_layers(session: Any, rank: int, first: bool) -> None:
-    shape = [2, 9, 8][: rank + 1] + [3]
+    shape = [*[2, 9, 8][: rank + 1], 3]
     data = np.random.randn(*shape)
     fed = np.moveaxis(data, -1, 1) if first else data
     x = tf.placeholder(tf.float64, [None, *fed.shape[1:]])

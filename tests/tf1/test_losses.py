@@ -173,14 +173,14 @@ def test_none_is_refused(name: str) -> None:
     labels, predictions, _ = LOSSES[name]
     with pytest.raises(ValueError, match="labels must not be None"):
         _loss(name)(None, predictions)
-    with pytest.raises(ValueError, match="(predictions|logits) must not be None"):
+    with pytest.raises(ValueError, match=r"(predictions|logits) must not be None"):
         _loss(name)(labels, None)
     with pytest.raises(ValueError, match="None values not supported"):
         _loss(name)(labels, predictions, weights=None)
 
 
 def test_shapes_that_differ() -> None:
-    with pytest.raises(ValueError, match="not compatible|incompatible"):
+    with pytest.raises(ValueError, match=r"not compatible|incompatible"):
         tf.losses.mean_squared_error(tf.ones([2, 4]), tf.ones([2, 3]))
 
 

@@ -343,7 +343,7 @@ def test_top_k_shapes_and_errors() -> None:
         tf.nn.top_k(tf.ones([2, 4]), 5)
     with pytest.raises(ValueError, match="k >= 0"):
         tf.nn.top_k(tf.ones([2, 4]), -1)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="at least k columns. Had 2, needed 3"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"at least k columns. Had 2, needed 3"):
         evaluate(lambda x: tuple(tf.nn.top_k(x, 3)), np.ones([1, 2], "f"))
 
 

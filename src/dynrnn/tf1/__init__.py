@@ -6,21 +6,32 @@ to it. What it does not have raises an ``AttributeError`` that names the symbol 
 
 from dynrnn.tf1 import (
     app,
+    array_ops,
+    bitwise,
     contrib,
     flags,
     gfile,
+    init_ops,
+    initializers,
     layers,
+    linalg,
     logging,
     losses,
+    manip,
+    math,
+    math_ops,
     melt,
     nest,
     nn,
+    random,
+    random_ops,
     rnn_cell,
+    string_ops,
+    strings,
     train,
 )
 from dynrnn.tf1._install import install, uninstall
 from dynrnn.tf1._namespace import missing
-from dynrnn.tf1.array_ops import *
 from dynrnn.tf1.check_ops import *
 from dynrnn.tf1.clip_ops import *
 from dynrnn.tf1.config import *
@@ -67,18 +78,15 @@ from dynrnn.tf1.core.tensor_shape import Dimension, TensorShape
 from dynrnn.tf1.core.variable_scope import *
 from dynrnn.tf1.core.variables import *
 from dynrnn.tf1.debug_ops import Assert, Print, check_numerics, verify_tensor_all_finite
+from dynrnn.tf1.framework_ops import *
 from dynrnn.tf1.functional_ops import *
-from dynrnn.tf1.indexing import *
-from dynrnn.tf1.indexing import slice_ as slice
-from dynrnn.tf1.init_ops import *
-from dynrnn.tf1.math_ops import *
-from dynrnn.tf1.math_ops import abs_ as abs
-from dynrnn.tf1.math_ops import pow_ as pow
-from dynrnn.tf1.math_ops import range_ as range
-from dynrnn.tf1.math_ops import round_ as round
 from dynrnn.tf1.optimizers import AggregationMethod
-from dynrnn.tf1.random_ops import *
+from dynrnn.tf1.script_ops import py_func
 from dynrnn.tf1.tensor_array import TensorArray
+
+# functions whose TensorFlow names are Python's (range, slice, abs) have other names in their modules
+for _module in (array_ops, math_ops, random_ops, init_ops, string_ops):
+    globals().update(_module.EXPORTS)
 
 newaxis = None
 __version__ = VERSION = "1.15.0"

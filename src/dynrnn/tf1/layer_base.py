@@ -147,7 +147,7 @@ class Layer(LayerScope):
         """The static shape of the output for inputs of a static shape."""
         raise NotImplementedError(f"{type(self).__name__} does not say its output shape")
 
-    # --- what they use --------------------------------------------------------------------------------------------------
+    # --- what they use ------------------------------------------------------------------------------------------------
 
     def add_weight(
         self,
@@ -207,14 +207,16 @@ class Layer(LayerScope):
             self._updates.append(update)
             get_default_graph().add_to_collection(GraphKeys.UPDATE_OPS, update)
 
-    # --- what it is -----------------------------------------------------------------------------------------------------
+    # --- what it is ---------------------------------------------------------------------------------------------------
 
     @property
     def name(self) -> str:
+        """The given name, or the class's with a number."""
         return self._name
 
     @property
     def dtype(self) -> DType | None:
+        """Element type of the variables; None before it is known."""
         return self._dtype
 
     @property
@@ -224,12 +226,13 @@ class Layer(LayerScope):
 
     @property
     def updates(self) -> list[Any]:
+        """The operations to run with each training step."""
         return list(self._updates)
 
     def _all_variables(self) -> list[Variable]:
         """The layer's own variables and those of the layers it has as attributes, the trainable ones first.
 
-        Unlike a cell's, they are not all that :meth:`call` makes: a function like ``tf.layers.dense`` has its own layer.
+        Unlike a cell's, they are not all that :meth:`call` makes: ``tf.layers.dense``, say, has a layer of its own.
         """
         layers = [value for value in self.__dict__.values() if isinstance(value, Layer)]
         found = list(dict.fromkeys([*self._weights, *(v for layer in layers for v in layer.variables)]))
@@ -239,9 +242,9 @@ class Layer(LayerScope):
         """The number of elements of all variables; ``ValueError`` before the first call."""
         if not self.built:
             raise ValueError(f"count_params of layer {self.name} needs variables, and it has not been called yet.")
-        return sum(int(np.prod(v.shape.as_list(), dtype=np.int64)) for v in self.variables)
+        return sum(v.shape.num_elements() or 0 for v in self.variables)
 
-    # --- calling it -------------------------------------------------------------------------------------------------------
+    # --- calling it ---------------------------------------------------------------------------------------------------
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """:meth:`call` in the layer's scope, after :meth:`build` at the first time.
@@ -343,7 +346,7 @@ def numbers(value: Any, count: int, argument: str) -> tuple[int, ...]:
 
 
 def smart_cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any], name: str | None = None) -> Any:
-    """``tf.cond``, unless ``pred`` (a bool, 0, 1 or a tensor) is known while the graph is built: then only one branch."""
+    """``tf.cond``, or one branch alone if ``pred`` (a bool, 0, 1 or a tensor) is known while the graph is built."""
     known = static_bool(pred)
     if known is None:
         return cond(pred, true_fn, false_fn, name=name)

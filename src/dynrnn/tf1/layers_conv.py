@@ -128,7 +128,7 @@ class _Conv(Layer):
             )
         return conv2d(inputs, self.kernel, self.strides, self.padding.upper(), True, self._layout, self.dilation_rate)
 
-    def call(self, inputs: Any) -> Tensor:  # type: ignore[override]
+    def call(self, inputs: Any) -> Tensor:
         """The outputs."""
         outputs = self._convolve(inputs)
         if self.bias is not None:
@@ -191,7 +191,7 @@ class Conv2D(_Conv):
 
 
 class Conv2DTranspose(Conv2D):
-    """The transpose of :class:`Conv2D`: larger images from smaller ones. ``kernel`` is [height, width, filters, channels].
+    """The transpose of :class:`Conv2D`: larger images from smaller; ``kernel`` is [height, width, filters, channels].
 
     Args:
         filters, kernel_size, strides, padding, data_format: as in :class:`Conv2D`.
@@ -262,7 +262,7 @@ class _Pooling(Layer):
         self.data_format = checked_format(data_format)
         self.input_spec = InputSpec(ndim=self.rank + 2)
 
-    def call(self, inputs: Any) -> Tensor:  # type: ignore[override]
+    def call(self, inputs: Any) -> Tensor:
         """One number for each window."""
         first = self.data_format == "channels_first"
         layout = "NCHW" if first else "NHWC"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from dynrnn.tf1 import array_ops, math_ops
 from dynrnn.tf1.core import dtypes
 from dynrnn.tf1.core.dtypes import as_dtype
@@ -92,7 +90,7 @@ class Dense(Layer):
             )
         self.built = True
 
-    def call(self, inputs: Any) -> Tensor:  # type: ignore[override]
+    def call(self, inputs: Any) -> Tensor:
         """The outputs, of the inputs' shape but for the last dimension."""
         outputs = math_ops.matmul(inputs, self.kernel, name=None if inputs.shape.ndims == 2 else "Tensordot")
         if self.bias is not None:
@@ -164,7 +162,7 @@ class Dropout(Layer):
         super().__init__(name=name, **kwargs)
         self.rate, self.noise_shape, self.seed = rate, noise_shape, seed
 
-    def call(self, inputs: Any, training: Any = False) -> Tensor:  # type: ignore[override]
+    def call(self, inputs: Any, training: Any = False) -> Tensor:
         """The inputs, with dropout if ``training``: a bool or a boolean tensor."""
 
         def dropped() -> Tensor:
@@ -202,7 +200,7 @@ class Flatten(Layer):
         self.data_format = checked_format(data_format)
         self.input_spec = InputSpec(min_ndim=1)
 
-    def call(self, inputs: Any) -> Tensor:  # type: ignore[override]
+    def call(self, inputs: Any) -> Tensor:
         """[batch, everything else]."""
         rank = inputs.shape.ndims
         if rank == 1:
@@ -223,8 +221,8 @@ class Flatten(Layer):
         if shape.ndims is None:
             return TensorShape([None, None])
         dims = shape.as_list()
-        known = None not in dims[1:]
-        return TensorShape([dims[0], int(np.prod(dims[1:], dtype=np.int64)) if known else None])
+        # a vector has rows of one number
+        return TensorShape([dims[0], TensorShape(dims[1:]).num_elements()])
 
 
 def checked_format(value: Any) -> str:

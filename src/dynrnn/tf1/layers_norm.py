@@ -138,7 +138,7 @@ class BatchNormalization(Layer):
             self._constraints.get(name),
         )
 
-    def call(self, inputs: Any, training: Any = False) -> Tensor:  # type: ignore[override]
+    def call(self, inputs: Any, training: Any = False) -> Tensor:
         """The normalised inputs; ``training`` is a bool or a boolean tensor."""
         outputs, mean, variance, momentum = (self._fused if self.fused else self._stepwise)(inputs, training)
         if static_bool(training) is not False:
@@ -189,8 +189,8 @@ class BatchNormalization(Layer):
         layout = "NCHW" if self.axis == 1 else "NHWC"
 
         def normed(of_batch: bool) -> tuple[Tensor, Tensor, Tensor]:
-            given = (None, None) if of_batch else (self.moving_mean, self.moving_variance)
-            return fused_batch_norm(inputs, gamma, beta, *given, self.epsilon, layout, of_batch)
+            mean, variance = (None, None) if of_batch else (self.moving_mean, self.moving_variance)
+            return fused_batch_norm(inputs, gamma, beta, mean, variance, self.epsilon, layout, of_batch)
 
         outputs, mean, variance = smart_cond(training, lambda: normed(True), lambda: normed(False))
         # not training, the averages move towards themselves by nothing

@@ -52,9 +52,9 @@ __all__ = [
 class Reduction:
     """How weighted losses become the result.
 
-    NONE: they stay as they are. SUM: their sum. MEAN: the sum divided by that of the weights. SUM_OVER_BATCH_SIZE: divided
-    by the number of elements. SUM_BY_NONZERO_WEIGHTS (also SUM_OVER_NONZERO_WEIGHTS, the older name): divided by the
-    number of elements with a weight other than 0. A division by 0 gives 0.
+    NONE: they stay as they are. SUM: their sum. MEAN: the sum divided by that of the weights. SUM_OVER_BATCH_SIZE:
+    divided by the number of elements. SUM_BY_NONZERO_WEIGHTS (or SUM_OVER_NONZERO_WEIGHTS, the older name): divided by
+    the number of elements with a weight other than 0. A division by 0 gives 0.
     """
 
     NONE = "none"
@@ -340,7 +340,10 @@ def sigmoid_cross_entropy(
     loss_collection: Any = GraphKeys.LOSSES,
     reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
 ) -> Tensor:
-    """Sigmoid cross entropy per element, weighted and reduced; ``label_smoothing`` s moves labels z to z (1 - s) + s / 2."""
+    """Sigmoid cross entropy per element, weighted and reduced.
+
+    ``label_smoothing`` s moves labels z to z (1 - s) + s / 2.
+    """
     _required(multi_class_labels=multi_class_labels, logits=logits)
     with name_scope(scope, "sigmoid_cross_entropy_loss") as name:
         values = convert_to_tensor(logits)
@@ -385,7 +388,7 @@ def _drop_column(value: torch.Tensor, other: torch.Tensor, *, difference: int) -
 
 
 def _without_column(value: Tensor, other: Tensor, difference: int) -> Tensor:
-    """``value`` without a last dimension of 1, where its rank is one more than that of ``other`` less ``difference``."""
+    """``value`` without a last dimension of 1, if it has one dimension more than ``other`` less ``difference``."""
     if value.shape.ndims is None or other.shape.ndims is None:
         # a scalar has no last dimension
         return value if value.shape.ndims == 0 else apply("WithoutColumn", [value, other], difference=difference)

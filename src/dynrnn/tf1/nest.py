@@ -34,7 +34,9 @@ def map_structure(func: Callable[..., Any], *structure: Any, **kwargs: Any) -> A
         raise ValueError("Must provide at least one structure")
     unknown = set(kwargs) - {"check_types", "expand_composites"}
     if unknown:
-        raise ValueError(f"Only valid keyword arguments are `check_types` and `expand_composites`, not: {sorted(unknown)}")
+        raise ValueError(
+            f"Only valid keyword arguments are `check_types` and `expand_composites`, not: {sorted(unknown)}"
+        )
     return nest.map_structure(func, *structure)
 
 

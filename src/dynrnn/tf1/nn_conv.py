@@ -1,7 +1,7 @@
 """``tf.nn``: convolution and pooling of sequences and images.
 
-TensorFlow's layouts and paddings on torch's kernels. ``"SAME"`` padding makes the output ``ceil(size / stride)`` long and
-puts the odd element at the end; averages count only what is not padding. ``"NHWC"`` images are handed to torch as
+TensorFlow's layouts and paddings on torch's kernels. ``"SAME"`` padding makes the output ``ceil(size / stride)`` long
+and puts the odd element at the end; averages count only what is not padding. ``"NHWC"`` images are handed to torch as
 views in its channels-last format, so that no copy is made.
 """
 

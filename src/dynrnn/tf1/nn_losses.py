@@ -56,7 +56,7 @@ class _SoftmaxCrossEntropy(torch.autograd.Function):
         ctx.save_for_backward(*inputs)
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         labels, logits = ctx.saved_tensors
         gradient = gradient.unsqueeze(-1)
         by_labels = -gradient * torch.log_softmax(logits, -1) if ctx.needs_input_grad[0] else None
@@ -176,8 +176,8 @@ def sparse_softmax_cross_entropy_with_logits(
         name: name scope.
 
     Raises:
-        ValueError: labels or logits missing or given by position, or shapes that do not fit; at run time a label outside
-            [0, classes) is an ``InvalidArgumentError``.
+        ValueError: labels or logits missing or given by position, or shapes that do not fit; at run time a label
+            outside [0, classes) is an ``InvalidArgumentError``.
         TypeError: labels that are not integers.
     """
     _named_only("sparse_softmax_cross_entropy_with_logits", _sentinel, labels, logits)
@@ -186,8 +186,8 @@ def sparse_softmax_cross_entropy_with_logits(
         scores = floating_tensor(logits, "features", "logits")
         if target.dtype.base_dtype not in (dtypes.int32, dtypes.int64):
             raise TypeError(
-                f"Value passed to parameter 'labels' has DataType {target.dtype.base_dtype.name} not in list of allowed "
-                "values: int32, int64"
+                f"Value passed to parameter 'labels' has DataType {target.dtype.base_dtype.name} not in list of "
+                "allowed values: int32, int64"
             )
         _check_sparse_shapes(target.shape, scores.shape)
         kind = scores.dtype.base_dtype
@@ -210,8 +210,8 @@ def _check_sparse_shapes(labels: TensorShape, logits: TensorShape) -> None:
         )
     if not labels.is_compatible_with(logits.as_list()[:-1]):
         raise ValueError(
-            f"Shape mismatch: The shape of labels (received {labels}) should equal the shape of logits except for the last "
-            f"dimension (received {logits})."
+            f"Shape mismatch: The shape of labels (received {labels}) should equal the shape of logits except for the "
+            f"last dimension (received {logits})."
         )
 
 

@@ -55,8 +55,8 @@ def floating_tensor(value: Any, parameter: str, name: str | None = None) -> Tens
     tensor = convert_to_tensor(value, name=name)
     if not tensor.dtype.is_floating:
         raise TypeError(
-            f"Value passed to parameter '{parameter}' has DataType {tensor.dtype.base_dtype.name} not in list of allowed "
-            "values: float16, bfloat16, float32, float64"
+            f"Value passed to parameter '{parameter}' has DataType {tensor.dtype.base_dtype.name} not in list of "
+            "allowed values: float16, bfloat16, float32, float64"
         )
     return tensor
 
@@ -388,12 +388,13 @@ def dropout(
                 f"x has to be a floating point tensor since it's going to be scaled. Got a {kind.name} tensor instead."
             )
         if isinstance(rate, numbers.Real):
-            if not 0 <= rate < 1:
-                raise ValueError(f"rate must be a scalar tensor or a float in the range [0, 1), got {float(rate):g}")
-            if rate == 0:
+            share = float(rate)
+            if not 0 <= share < 1:
+                raise ValueError(f"rate must be a scalar tensor or a float in the range [0, 1), got {share:g}")
+            if share == 0:
                 return tensor
-            scale = convert_to_tensor(1.0 / (1.0 - rate), kind)  # type: ignore[operator]
-            drop = convert_to_tensor(float(rate), kind, name="rate")
+            scale = convert_to_tensor(1.0 / (1.0 - share), kind)
+            drop = convert_to_tensor(share, kind, name="rate")
         else:
             drop = convert_to_tensor(rate, kind, name="rate")
             if drop.shape.ndims not in (0, None):

@@ -89,7 +89,7 @@ def _in_top_k(predictions: torch.Tensor, targets: torch.Tensor, k: torch.Tensor)
 
 
 def in_top_k(predictions: Any, targets: Any, k: Any, name: str | None = None) -> Tensor:
-    """For each row of ``predictions`` [batch, classes]: whether fewer than ``k`` entries exceed that of the target class.
+    """For each row of ``predictions`` [batch, classes]: whether fewer than ``k`` entries exceed the target class's.
 
     False for a class out of range and for rows that hold NaN or infinities.
 

@@ -12,7 +12,7 @@ from typing import Any
 from dynrnn import nest
 from dynrnn.tf1 import array_ops, math_ops
 from dynrnn.tf1.core import dtypes
-from dynrnn.tf1.core.control_flow import to_tensors
+from dynrnn.tf1.core.control_flow import from_tensors, to_tensors
 from dynrnn.tf1.core.convert import constant, convert_to_tensor
 from dynrnn.tf1.core.graph import Graph, get_default_graph
 from dynrnn.tf1.core.tensor import Tensor
@@ -53,15 +53,11 @@ def _vector_of_lengths(sequence_length: Any) -> Tensor | None:
         return None
     lengths = math_ops.to_int32(convert_to_tensor(sequence_length))
     if lengths.shape.ndims not in (None, 1):
-        raise ValueError(
-            f"sequence_length must be a vector of length batch_size, but saw shape: {lengths.shape}"
-        )
+        raise ValueError(f"sequence_length must be a vector of length batch_size, but saw shape: {lengths.shape}")
     return array_ops.identity(lengths, name="sequence_length")
 
 
-def _state_for(
-    cell: Any, initial_state: Any, dtype: Any, batch: Any, no_dtype: str
-) -> Any:
+def _state_for(cell: Any, initial_state: Any, dtype: Any, batch: Any, no_dtype: str) -> Any:
     """The state to start from, in the structure of ``cell.state_size`` where it fits that."""
     if initial_state is None:
         if dtype is None:
@@ -134,9 +130,7 @@ def dynamic_rnn(
         lengths = _vector_of_lengths(sequence_length)
         _check_static_lengths(lengths, batch)
         rows = array_ops.shape(flat[0])[1] if batch is None else batch
-        state = _state_for(
-            cell, initial_state, dtype, rows, "If there is no initial_state, you must give a dtype."
-        )
+        state = _state_for(cell, initial_state, dtype, rows, "If there is no initial_state, you must give a dtype.")
         outputs, final = _unroll(cell, xs, state, lengths)
         if not time_major:
             outputs = nest.map_structure(_swap_first_two, outputs)
@@ -253,11 +247,59 @@ def static_rnn(
         _check_static_lengths(lengths, batch)
         flat = nest.flatten(stacked)
         rows = array_ops.shape(flat[0])[1] if batch is None else batch
-        state = _state_for(
-            cell, initial_state, dtype, rows, "If no initial_state is provided, dtype must be specified"
-        )
+        state = _state_for(cell, initial_state, dtype, rows, "If no initial_state is provided, dtype must be specified")
+        if lengths is None:
+            return _unroll_steps(cell, stacked, state, len(inputs))
         outputs, final = _unroll(cell, stacked, state, lengths)
         return _unstack_steps(outputs, len(inputs)), final
+
+
+def _unroll_steps(cell: Any, stacked: Any, state: Any, steps: int) -> tuple[list[Any], Any]:
+    """The node and its results under the names that they have in TensorFlow, which makes all steps' operations.
+
+    If a step makes n operations "mul" and its output is the k-th of them, then that of step i is "mul_<n i + k>".
+    """
+    graph = get_default_graph()
+    before = graph.name_counts()
+    outputs, final, count = scan_node(cell, stacked, state, None)
+    after = graph.name_counts()
+    node = (nest.flatten(outputs) or to_tensors(final))[0].op
+    inner = node.attrs["body"].outputs
+    names = {tensor: _names_of_steps(graph, before, after, tensor, steps) for tensor in dict.fromkeys(inner)}
+    leaves, last = [], {}
+    for tensor, result in zip(inner[:count], node.outputs[:count], strict=True):
+        parts = array_ops.unstack(result, steps)
+        leaves.append([_as(graph, part, name) for part, name in zip(parts, names[tensor], strict=True)])
+        last[tensor] = leaves[-1][-1]
+    for tensor, result in zip(inner[count:], node.outputs[count:], strict=True):
+        if tensor not in last:
+            last[tensor] = _as(graph, result, names[tensor][-1])
+    results = [nest.pack_as(outputs, parts) for parts in zip(*leaves, strict=True)]
+    return results, from_tensors(final, [last[tensor] for tensor in inner[count:]])
+
+
+def _names_of_steps(
+    graph: Graph, before: dict[str, int], after: dict[str, int], tensor: Tensor, steps: int
+) -> list[str | None]:
+    """The names of what is ``tensor`` in the step that was traced; None for what was not made in it."""
+    stem, _, number = tensor.op.name.rpartition("_")
+    if not number.isdigit() or after.get(stem.lower(), 0) <= int(number):
+        stem, number = tensor.op.name, "0"
+    first = before.get(stem.lower(), 0)
+    each = after.get(stem.lower(), 0) - first
+    place = int(number) - first
+    if not 0 <= place < each or len(tensor.op.outputs) > 1:
+        return [None] * steps
+    graph.make_room(tensor.op, stem, first + steps * each)
+    numbers = [first + i * each + place for i in range(steps)]
+    return [f"{stem}_{n}" if n else stem for n in numbers]
+
+
+def _as(graph: Graph, tensor: Tensor, name: str | None) -> Tensor:
+    """``tensor`` under that very name, if it is free."""
+    if name is None or graph.has_operation(name):
+        return tensor
+    return graph.create_op("Exit", [tensor], None, f"{name}/", specs=[(tensor.dtype, tensor.shape)]).outputs[0]
 
 
 def _vector_of_static_lengths(sequence_length: Any) -> Tensor | None:
@@ -318,9 +360,7 @@ def static_state_saving_rnn(
         )
     names = list(state_name) if isinstance(state_name, (list, tuple)) else [state_name]
     if len(names) != len(nest.flatten(state_size)):
-        raise ValueError(
-            f"#elems(state_name) != #elems(state_size): {len(names)} vs. {len(nest.flatten(state_size))}"
-        )
+        raise ValueError(f"#elems(state_name) != #elems(state_size): {len(names)} vs. {len(nest.flatten(state_size))}")
     initial = nest.pack_as(state_size, [state_saver.state(name) for name in names])
     outputs, state = static_rnn(cell, inputs, initial_state=initial, sequence_length=sequence_length, scope=scope)
     graph = get_default_graph()

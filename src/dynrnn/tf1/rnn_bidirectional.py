@@ -61,15 +61,13 @@ def bidirectional_dynamic_rnn(
     }
     with variable_scope(scope or "bidirectional_rnn"):
         with variable_scope("fw") as fw_scope:
-            output_fw, state_fw = dynamic_rnn(
-                cell_fw, inputs, initial_state=initial_state_fw, scope=fw_scope, **shared
-            )
+            output_fw, state_fw = dynamic_rnn(cell_fw, inputs, initial_state=initial_state_fw, scope=fw_scope, **shared)
         with variable_scope("bw") as bw_scope:
             reversed_inputs = _reverse(inputs, sequence_length, time_axis, batch_axis)
             backwards, state_bw = dynamic_rnn(
                 cell_bw, reversed_inputs, initial_state=initial_state_bw, scope=bw_scope, **shared
             )
-        output_bw = _reverse(backwards, sequence_length, time_axis, batch_axis)
+    output_bw = _reverse(backwards, sequence_length, time_axis, batch_axis)
     return (output_fw, output_bw), (state_fw, state_bw)
 
 
@@ -98,14 +96,17 @@ def static_bidirectional_rnn(
         raise ValueError("inputs must not be empty")
     with variable_scope(scope or "bidirectional_rnn"):
         with variable_scope("fw") as fw_scope:
-            output_fw, state_fw = static_rnn(
-                cell_fw, inputs, initial_state_fw, dtype, sequence_length, scope=fw_scope
-            )
+            output_fw, state_fw = static_rnn(cell_fw, inputs, initial_state_fw, dtype, sequence_length, scope=fw_scope)
         with variable_scope("bw") as bw_scope:
             backwards, state_bw = static_rnn(
-                cell_bw, _reverse_steps(inputs, sequence_length), initial_state_bw, dtype, sequence_length, scope=bw_scope
+                cell_bw,
+                _reverse_steps(inputs, sequence_length),
+                initial_state_bw,
+                dtype,
+                sequence_length,
+                scope=bw_scope,
             )
-        output_bw = _reverse_steps(backwards, sequence_length)
+    output_bw = _reverse_steps(backwards, sequence_length)
     joined = [
         nest.map_structure(lambda fw, bw: array_ops.concat([fw, bw], 1), fw, bw)
         for fw, bw in zip(output_fw, output_bw, strict=True)

@@ -25,7 +25,7 @@ from dynrnn.tf1.core.graph import get_default_graph, name_scope
 from dynrnn.tf1.core.infer import constant_value
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.tensor_shape import TensorShape
-from dynrnn.tf1.core.variable_scope import get_variable, variable_scope
+from dynrnn.tf1.core.variable_scope import get_variable, get_variable_scope, variable_scope
 
 __all__ = [
     "BasicLSTMCell",
@@ -84,6 +84,9 @@ class RNNCell(LayerScope, cells.RNNCell):
         ValueError: ``dtype`` is not floating.
     """
 
+    # whether TensorFlow's class of the name is a layer with respect to scopes
+    _is_layer = False
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         cell = super().__new__(cls)
         # programs' cells do not always call super().__init__()
@@ -130,13 +133,24 @@ class RNNCell(LayerScope, cells.RNNCell):
             with variable_scope(scope) if scope is not None else contextlib.nullcontext():
                 return self.call(inputs, state, *args, **kwargs)
         with contextlib.ExitStack() as stack:
-            if scope is not None:
-                scope = stack.enter_context(variable_scope(scope))
+            if not self._is_layer:
+                # what TensorFlow's cells that are not layers do, and what shows: the default name is not numbered
+                outer = stack.enter_context(variable_scope(get_variable_scope() if scope is None else scope))
+                scope = None if scope is None else outer
             stack.enter_context(self._in_scope(scope))
-            if not self.built and _overrides_build(type(self)):
-                self.build(nest.map_structure(lambda x: x.shape, inputs))
+            if not self.built and _is_programs_own(type(self), "build"):
+                self._dtype = self._dtype or convert_to_tensor(nest.flatten(inputs)[0]).dtype.base_dtype
+                self.build(nest.map_structure(lambda x: convert_to_tensor(x).shape, inputs))
                 self.built = True
+            elif not self.built and self._is_layer and _is_programs_own(type(self), "call"):
+                self._prepare(inputs)
             return self.call(inputs, state, *args, **kwargs)
+
+    def build(self, inputs_shape: Any) -> None:
+        """Make the variables for inputs of that shape."""
+        if isinstance(inputs_shape, TensorShape):
+            inputs_shape = inputs_shape[-1].value
+        super().build(inputs_shape)
 
     def call(self, inputs: Any, state: Any) -> Any:
         """One step in the current variable scope: the cell's formula."""
@@ -284,9 +298,9 @@ class RNNCell(LayerScope, cells.RNNCell):
         return self.zero_state(batch_size, dtype)
 
 
-def _overrides_build(kind: type) -> bool:
-    """Whether a program's own class defines ``build(input_shape)``; the library's take the input's width."""
-    owner = next(k for k in kind.__mro__ if "build" in k.__dict__)
+def _is_programs_own(kind: type, method: str) -> bool:
+    """Whether a program's own class, not the library, defines the method."""
+    owner = next(k for k in kind.__mro__ if method in k.__dict__)
     return not owner.__module__.startswith("dynrnn.")
 
 
@@ -332,17 +346,25 @@ def _cell_zero_state(cell: Any, batch_size: Any, dtype: DType) -> Any:
 class BasicRNNCell(RNNCell, cells.BasicRNNCell):
     """`dynrnn.cells.BasicRNNCell` in a graph."""
 
+    _is_layer = True
+
 
 class GRUCell(RNNCell, cells.GRUCell):
     """`dynrnn.cells.GRUCell` in a graph."""
+
+    _is_layer = True
 
 
 class BasicLSTMCell(RNNCell, cells.BasicLSTMCell):
     """`dynrnn.cells.BasicLSTMCell` in a graph."""
 
+    _is_layer = True
+
 
 class LSTMCell(RNNCell, cells.LSTMCell):
     """`dynrnn.cells.LSTMCell` in a graph."""
+
+    _is_layer = True
 
 
 class LayerNormBasicLSTMCell(RNNCell, cells.LayerNormBasicLSTMCell):
@@ -353,8 +375,13 @@ class MultiRNNCell(RNNCell, cells.MultiRNNCell):
     """`dynrnn.cells.MultiRNNCell` in a graph."""
 
     def _zero_state(self, batch_size: Any, dtype: DType) -> Any:
-        states = tuple(_cell_zero_state(cell, batch_size, dtype) for cell in self.cells)
-        return states if self._state_is_tuple else array_ops.concat(list(states), 1)
+        if self._state_is_tuple:
+            return tuple(_cell_zero_state(cell, batch_size, dtype) for cell in self.cells)
+        with name_scope("MultiRNNCellZeroState"):
+            return super()._zero_state(batch_size, dtype)
+
+    def _all_variables(self) -> list[Any]:
+        return [v for cell in dict.fromkeys(self.cells) if isinstance(cell, LayerScope) for v in cell._all_variables()]
 
 
 class DropoutWrapper(_Wrapper, cells.DropoutWrapper):

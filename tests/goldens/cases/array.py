@@ -44,7 +44,6 @@ row("transpose/perm", lambda tf, x: tf.transpose(x, perm=(2, 0, 1)), CUBE)
 row("transpose/matrix", lambda tf, x: tf.transpose(x), MATRIX)
 row("transpose/dynamic", lambda tf, x, p: tf.transpose(x, p), CUBE, ints(1, 2, 0), levels=ALL)
 row("matrix_transpose", lambda tf, x: tf.matrix_transpose(x), CUBE)
-row("broadcast_to", lambda tf, x: tf.broadcast_to(x, [2, 3, 4]), MATRIX)
 row("identity", lambda tf, x: tf.identity(x), MATRIX)
 row("stop_gradient", lambda tf, x: tf.stop_gradient(x) * x, MATRIX)
 row("shape", lambda tf, x: [tf.shape(x), tf.shape(x, out_type=tf.int64), tf.size(x), tf.rank(x)], CUBE)
@@ -104,10 +103,7 @@ row("reverse/both", lambda tf, x: tf.reverse(x, axis=[0, -1]), CUBE)
 row("reverse_sequence/1-0", lambda tf, x: tf.reverse_sequence(x, [3, 1], seq_axis=1, batch_axis=0), CUBE)
 row("reverse_sequence/dims", lambda tf, x: tf.reverse_sequence(x, [0, 2, 1], seq_dim=0, batch_dim=1), CUBE)
 row("reverse_sequence/fed", lambda tf, x, n: tf.reverse_sequence(x, n, 1, 0), CUBE, ints(2, 0), levels=ALL)
-row("reverse_v2", lambda tf, x: tf.reverse_v2(x, [1]), MATRIX)
 row("meshgrid", lambda tf, x, y: tf.meshgrid(x, y), floats(3), floats(2, name="b"))
-row("repeat", lambda tf, x: tf.repeat(x, [1, 0, 2], axis=0), MATRIX, levels=("known", "batch"))
-row("roll", lambda tf, x: tf.roll(x, 1, 0), MATRIX)
 
 # Indexing -------------------------------------------------------------------------------------------------------------
 
@@ -227,9 +223,7 @@ row("sequence_mask/tensor", lambda tf, n, m: tf.sequence_mask(n, m), ints(1, 0, 
 row("sequence_mask/matrix", lambda tf, n: tf.sequence_mask(n, 3), ints([[1, 2], [3, 0]]))
 row("sequence_mask/max", lambda tf, n: tf.sequence_mask(n, tf.reduce_max(n), tf.float32), ints(2, 1, dtype="int64"))
 row("scatter_nd/rows", lambda tf, x: tf.scatter_nd([[1], [3], [1]], x, [5, 4]), MATRIX)
-row("dynamic_partition", lambda tf, x: tf.dynamic_partition(x, [0, 1, 0], 2), MATRIX)
 row("unique", lambda tf, x: list(tf.unique(x)), ints(3, 1, 3, 2))
-row("invert_permutation", lambda tf, x: tf.invert_permutation(x), ints(2, 0, 1))
 row(
     "count_nonzero", lambda tf, x: [tf.count_nonzero(x), tf.count_nonzero(x, 1, dtype=tf.int32)], ints([[1, 0], [2, 3]])
 )
@@ -260,7 +254,6 @@ row(
     lambda tf: [tf.range(3, dtype=tf.float32), tf.range(3, dtype=tf.int64), tf.range(start=1, limit=3, delta=1)],
 )
 row("range/dynamic", lambda tf, x: [tf.range(tf.shape(x)[0]), tf.range(0, tf.size(x), 2)], MATRIX, levels=ALL)
-row("linspace", lambda tf: [tf.linspace(0.0, 1.0, 5), tf.lin_space(-1.0, 1.0, 2), tf.linspace(3.0, 3.0, 1)])
 row("eye", lambda tf: [tf.eye(3), tf.eye(2, 3), tf.eye(2, dtype=tf.int32), tf.eye(2, batch_shape=[2])])
 row(
     "constant",
@@ -275,9 +268,6 @@ row(
     lambda tf: [tf.convert_to_tensor(1), tf.convert_to_tensor([1.0, 2.0]), tf.convert_to_tensor([[True]])],
 )
 row("diag", lambda tf, x: [tf.diag(x), tf.matrix_diag(x)], floats(3))
-row("diag_part", lambda tf, x: [tf.diag_part(x), tf.matrix_diag_part(x), tf.trace(x)], floats(3, 3))
-row("matrix_band_part", lambda tf, x: [tf.matrix_band_part(x, -1, 0), tf.matrix_band_part(x, 0, 1)], floats(3, 3))
-row("depth", lambda tf, x: tf.space_to_depth(x, 2), floats(1, 2, 2, 1), levels=("known",))
 row("cast/float-int", lambda tf, x: [tf.cast(x, tf.int32), tf.cast(x, "int64"), tf.to_int32(x), tf.to_int64(x)], VECTOR)
 row("cast/int-float", lambda tf, x: [tf.cast(x, tf.float32), tf.to_float(x), tf.to_double(x)], ints(-1, 0, 3))
 row("cast/bool", lambda tf, x: [tf.cast(x, tf.float32), tf.cast(x, tf.int32), tf.to_float(x)], flags(1, 0))

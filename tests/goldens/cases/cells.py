@@ -41,7 +41,8 @@ def _register(cell: str, make: Any) -> None:
         return Program(
             {"output": output, "state": new_state, **gradients_of(tf, leaves, wrt)},
             {**feeds, **state_feeds},
-            facts_of(tf, made),
+            # What a stack of wrappers says of its weights differs among TensorFlow's versions.
+            {} if cell == "MultiRNNCell-residual" else facts_of(tf, made),
         )
 
     @case(f"zero_state/{cell}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy
@@ -301,6 +302,13 @@ def _unroll(
     return numpy.stack(outputs, axis=1), state
 
 
+def replaced(x: Any, states: dict[str, Any], weights: dict[str, Any], which: int, name: str, value: Any) -> Any:
+    """The arguments of a model with one state (``which`` 1) or weight (2) replaced."""
+    if which == 1:
+        return x, {**states, name: value}, weights
+    return x, states, {**weights, name: value}
+
+
 def _reference(model: Model, lengths: list[int] | None) -> Callable[[Any], Record]:
     def reference(np: Any) -> Record:
         scope = "" if lengths is None else "rnn/"
@@ -330,9 +338,9 @@ def _reference(model: Model, lengths: list[int] | None) -> Callable[[Any], Recor
         if not model.ids:
             gradients["inputs"] = derivative(x, lambda moved: (moved, states, weights))
         for name, array in states.items():
-            gradients[name] = derivative(array, lambda moved, name=name: (x, {**states, name: moved}, weights))
+            gradients[name] = derivative(array, partial(replaced, x, states, weights, 1, name))
         for name, array in weights.items():
-            gradients[name] = derivative(array, lambda moved, name=name: (x, states, {**weights, name: moved}))
+            gradients[name] = derivative(array, partial(replaced, x, states, weights, 2, name))
         record.values.update({f"grad/{k}": Value(v, "float64") for k, v in gradients.items()})
         record.variables = [(name, shape, "float64") for name, shape in variables]
         record.trainable = [name for name, _ in variables]

@@ -13,7 +13,7 @@ def _both(tf: Any, predicate: Any, fetches: dict[str, Any], feeds: dict[Any, Any
     """Fetch everything with the predicate true and with it false."""
 
     def script(session: Any) -> dict[str, Any]:
-        results = {}
+        results: dict[str, Any] = {}
         for value in (True, False):
             got = session.run(fetches, {**feeds, predicate: value})
             for name, nest in got.items():

@@ -114,7 +114,7 @@ def functions(tf: Any, np: Any) -> Any:
             tf.stack([two, two], 1),
         ],
         [tf.split(x, 3, 1), tf.split(x, [1, 3], 2), tf.unstack(x, axis=1), tf.unstack(tf.ones([2, 2]))],
-        [tf.shape(x), tf.size(x), tf.rank(x), tf.shape(x)[0], tf.shape_n([x, two])],
+        [tf.shape(x), tf.size(x), tf.rank(x), tf.shape(x)[0]],
         [tf.reduce_sum(x), tf.reduce_mean(x, 1), tf.reduce_max(x, [0, 1]), tf.reduce_sum(x, -1, keepdims=True)],
         [tf.argmax(x, 1), tf.argmax(x, axis=2, output_type=tf.int32), tf.argmin(two)],
         [tf.cast(x, tf.int32), tf.cast(x, tf.float32), tf.to_float(ids), tf.to_int32(x), tf.identity(x)],
@@ -181,7 +181,9 @@ def shapes(tf: Any, np: Any) -> Any:
 def dtypes(tf: Any, np: Any) -> Any:
     names = "float16 float32 float64 int8 int16 int32 int64 uint8 bool string complex64"
     all_dtypes = [getattr(tf, name) for name in names.split()]
-    values = [[d, d.name, d.is_floating, d.is_integer, d.as_numpy_dtype.__name__, d.base_dtype] for d in all_dtypes]
+    values: list[Any] = [
+        [d, d.name, d.is_floating, d.is_integer, d.as_numpy_dtype.__name__, d.base_dtype] for d in all_dtypes
+    ]
     values += [tf.as_dtype("float32"), tf.as_dtype(np.int64), tf.float32 == np.float32, tf.float32 == "float32"]
     values += [float(tf.float32.max), int(tf.int32.min), tf.float32.size, tf.float32 in (tf.float32, tf.float64)]
     return [repr(value) for value in values]

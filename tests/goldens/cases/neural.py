@@ -442,7 +442,7 @@ def reuse_and_names(tf: Any, np: Any) -> Program:
 def own_layer(tf: Any, np: Any) -> Program:
     """A layer that a program derives, with a layer inside, a loss, an update and two calls."""
 
-    class Scaled(tf.layers.Layer):  # type: ignore[misc, name-defined]
+    class Scaled(tf.layers.Layer):
         def build(self, input_shape: Any) -> None:
             self.scale = self.add_weight(
                 "scale",

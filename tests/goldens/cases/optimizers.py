@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from goldens.harness import Program, case, fixed, gradients_of
+from goldens.harness import Program, case, fixed
 
 STEPS = 5
 
@@ -48,7 +48,7 @@ def _train(tf: Any, optimizer: Any, loss: Any, op: Any, feeds: Any = None) -> Pr
     watched = {v.op.name: v for v in tf.trainable_variables()}
 
     def script(session: Any) -> dict[str, Any]:
-        results = {}
+        results: dict[str, Any] = {}
         for step in range(STEPS):
             # Not in one run: whether the loss is read before or after the step would be chance.
             results[f"loss/{step}"] = session.run(loss, feeds)
@@ -110,7 +110,7 @@ def _register(name: str, make: Callable[[Any], Any]) -> None:
         slots = _slots(optimizer, tf)
 
         def script(session: Any) -> dict[str, Any]:
-            results = {}
+            results: dict[str, Any] = {}
             for i, batch in enumerate(batches):
                 session.run(op, {ids: batch})
                 results[f"table/{i}"] = session.run(table)
@@ -185,7 +185,7 @@ def _decay(name: str, build: Callable[[Any, Any], Any]) -> None:
         op = tf.train.GradientDescentOptimizer(rate).minimize(loss, global_step=step)
 
         def script(session: Any) -> dict[str, Any]:
-            results = {}
+            results: dict[str, Any] = {}
             for i in range(STEPS):
                 results[f"step/{i}"], results[f"rate/{i}"] = session.run([step, rate])
                 session.run(op)
@@ -212,7 +212,7 @@ def moving_average(tf: Any, np: Any) -> Program:
     op = average.apply([x])
 
     def script(session: Any) -> dict[str, Any]:
-        results = {}
+        results: dict[str, Any] = {}
         for i in range(3):
             session.run(move)
             session.run(op)
@@ -233,7 +233,7 @@ def tensor_average(tf: Any, np: Any) -> Program:
     count = tf.assign_add(updates, 1.0)
 
     def script(session: Any) -> dict[str, Any]:
-        results = {}
+        results: dict[str, Any] = {}
         for i in range(4):
             session.run(op, {value: float(i + 1)})
             session.run(count)
@@ -267,7 +267,7 @@ def recurrent_classifier(tf: Any, np: Any) -> Program:
     feeds = {x: fixed("classifier x", [6, 5, 3]), y: [0, 1, 1, 0, 1, 0], lengths: [5, 1, 0, 3, 2, 5]}
 
     def script(session: Any) -> dict[str, Any]:
-        results = {}
+        results: dict[str, Any] = {}
         for i in range(4):
             fetches = {"loss": loss, "norm": norm, "accuracy": accuracy, "rate": rate}
             results.update((f"{name}/{i}", got) for name, got in session.run(fetches, feeds).items())
@@ -291,16 +291,8 @@ def gradient_forms(tf: Any, np: Any) -> Program:
         "grad_ys": tf.gradients(w, [x, y], grad_ys=tf.constant([1.0, 2.0, -1.0], tf.float64)),
         "unreachable": tf.gradients(z, [tf.constant(1.0), y]),
         "stop": tf.gradients(tf.stop_gradient(z) * x, [x, y]),
-        "stop_gradients": tf.gradients(w * x, [x, z], stop_gradients=[z]),
         "intermediate": tf.gradients(w, z),
         "second": tf.gradients(tf.gradients(w, x)[0], [x, y]),
         "itself": tf.gradients(x, x),
     }
     return Program(fetches, facts={"unreachable is": [g is None for g in fetches["unreachable"]]})
-
-
-@case("gradients/hessians-and-helper")
-def hessian(tf: Any, np: Any) -> Program:
-    x = tf.constant(fixed("x", [2], "float64"))
-    y = tf.reduce_sum(x * x * x)
-    return Program({"hessian": tf.hessians(y, x), **gradients_of(tf, [y], {"x": x})})

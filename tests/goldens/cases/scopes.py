@@ -90,6 +90,26 @@ def default_name(tf: Any, np: Any) -> Any:
     return [str(thing) for thing in things]
 
 
+@named("re-entered-scope-counts")
+def re_entered(tf: Any, np: Any) -> Any:
+    """Entering a scope object again restores, on the way out, which default names below it are taken."""
+    things = []
+    with tf.variable_scope("model") as model:
+        with tf.variable_scope(None, "layer") as scope:
+            things.append(scope.name)
+        with tf.variable_scope(model), tf.variable_scope(None, "layer") as scope:
+            things.append(scope.name)
+        with tf.variable_scope(None, "layer") as scope:
+            things.append(scope.name)
+    with tf.variable_scope(tf.get_variable_scope()), tf.variable_scope(None, "top") as scope:
+        things.append(scope.name)
+    with tf.variable_scope(None, "top") as scope:
+        things.append(scope.name)
+    with tf.variable_scope("model"), tf.variable_scope(None, "layer") as scope:
+        things.append(scope.name)
+    return [str(thing) for thing in things]
+
+
 @named("mixed-scopes")
 def mixed_scopes(tf: Any, np: Any) -> Any:
     things = []

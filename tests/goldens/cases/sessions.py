@@ -291,7 +291,6 @@ def strings(tf: Any, np: Any) -> Program:
         "constant": tf.constant(["a", "bc"]),
         "fed": tf.identity(s),
         "equal": tf.equal(s, "x"),
-        "joined": tf.string_join([s, s], "-"),
     }
     return Program(fetches, {s: ["x", "yz"]})
 

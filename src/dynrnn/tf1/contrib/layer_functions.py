@@ -250,7 +250,7 @@ def dropout(
     scope: Any = None,
     seed: int | None = None,
 ) -> Tensor:
-    """If ``is_training``, a bool or a boolean tensor: each element kept with probability ``keep_prob``, scaled, or 0."""
+    """If ``is_training`` (a bool or a tensor): each element kept with probability ``keep_prob`` and scaled, or 0."""
     with variable_scope(scope, "Dropout", [inputs]) as captured:
         layer = core_layers.Dropout(1 - keep_prob, noise_shape, seed, name=captured.name, _scope=captured)
         return collect_output(layer(convert_to_tensor(inputs), training=is_training), outputs_collections)

@@ -28,8 +28,8 @@ def variance_scaling_initializer(
 ) -> Initializer:
     """Random with a variance of ``factor / n``, n the inputs, the outputs or their mean. Source: He et al. 2015.
 
-    Unlike that of ``tf.variance_scaling_initializer`` the cut normal has the standard deviation ``sqrt(1.3 * factor / n)``
-    *before* it is cut, which makes up for the cut approximately.
+    Unlike that of ``tf.variance_scaling_initializer`` the cut normal has the standard deviation
+    ``sqrt(1.3 * factor / n)`` *before* it is cut, which makes up for the cut approximately.
 
     Args:
         factor: numerator of the variance.

@@ -38,7 +38,7 @@ def layer_norm(
     begin_params_axis: int = -1,
     scope: Any = None,
 ) -> Tensor:
-    """Each example to mean 0 and variance 1, then a learned scale ``gamma`` and offset ``beta``. Source: Ba et al. 2016.
+    """Each example to mean 0 and variance 1, then a learned scale and offset. Source: Ba et al. 2016.
 
     Args:
         inputs: tensor of known rank.
@@ -241,11 +241,11 @@ def _normalised(
         mean, variance = (
             moments(value, [i for i in range(rank) if i != channel]) if of_batch else [a.value() for a in averages]
         )
-        shaped = [
+        center, spread, beta, gamma = (
             None if t is None else array_ops.reshape(t, layout)
             for t in (mean, variance, made.get("beta"), made.get("gamma"))
-        ]
-        return batch_normalization(value, *shaped, epsilon), mean, variance
+        )
+        return batch_normalization(value, center, spread, beta, gamma, epsilon), mean, variance
 
     def fused(of_batch: bool) -> tuple[Tensor, Tensor, Tensor]:
         width = averages[0].shape.as_list()
@@ -253,8 +253,8 @@ def _normalised(
         images = value
         if rank == 2:
             images = array_ops.reshape(value, [-1, width[0], 1, 1] if data_format == "NCHW" else [-1, 1, 1, width[0]])
-        given = (None, None) if of_batch else averages
-        result, mean, variance = fused_batch_norm(images, gamma, beta, *given, epsilon, data_format, of_batch)
+        mean, variance = (None, None) if of_batch else averages
+        result, mean, variance = fused_batch_norm(images, gamma, beta, mean, variance, epsilon, data_format, of_batch)
         return array_ops.reshape(result, array_ops.shape(value)) if rank == 2 else result, mean, variance
 
     compute = fused if unbiased else normed

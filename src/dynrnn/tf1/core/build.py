@@ -12,7 +12,7 @@ from dynrnn.tf1.core.registry import Spec
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.variables import Variable
 
-__all__ = ["apply", "apply_many", "as_tensors", "is_symbolic"]
+__all__ = ["apply", "apply_many", "as_tensors", "is_symbolic", "of_dtype"]
 
 
 def is_symbolic(value: Any) -> bool:
@@ -37,6 +37,20 @@ def apply_many(
     return graph.create_op(op_type, tensors, attrs, name or op_type, specs).outputs
 
 
+def of_dtype(value: Any, dtype: DType, op_type: str, label: str, reference: str | None = None) -> Tensor:
+    """``value`` as the argument ``label``, of type ``dtype``, of an operation.
+
+    Raises:
+        TypeError: a tensor of another dtype; in TensorFlow's words, with the argument ``reference`` that has that dtype.
+    """
+    if is_symbolic(value) and value.dtype.base_dtype is not dtype:
+        expected = f"type {dtype.name} of argument '{reference}'" if reference else f"expected type of {dtype.name}"
+        raise TypeError(
+            f"Input '{label}' of '{op_type}' Op has type {value.dtype.base_dtype.name} that does not match {expected}."
+        )
+    return argument(value, dtype, label)
+
+
 def as_tensors(values: Sequence[Any], op_type: str, dtype: DType | None = None) -> list[Tensor]:
     """Convert ``values`` to tensors of one dtype: that of the first symbolic one, else of the first value.
 
@@ -54,14 +68,9 @@ def as_tensors(values: Sequence[Any], op_type: str, dtype: DType | None = None) 
             leader = argument(values[0], name=labels[0])
             values = [leader, *values[1:]]
         dtype = leader.dtype.base_dtype
-    tensors = [
-        argument(v, None if is_symbolic(v) else dtype, label) for v, label in zip(values, labels, strict=True)
-    ]
+    tensors = [argument(v, None if is_symbolic(v) else dtype, label) for v, label in zip(values, labels, strict=True)]
     for index, tensor in enumerate(tensors):
         if tensor.dtype.base_dtype is not dtype:
             label = labels[index] if len(tensors) == 2 else f"values[{index}]"
-            raise TypeError(
-                f"Input '{label}' of '{op_type}' Op has type {tensor.dtype.base_dtype.name} that does not match type "
-                f"{dtype.name} of argument 'x'."
-            )
+            of_dtype(tensor, dtype, op_type, label, "x")
     return tensors

@@ -21,7 +21,18 @@ from dynrnn.tf1.core.registry import Spec, register
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.tensor_shape import TensorShape, as_shape
 
-__all__ = ["case", "cond", "from_tensors", "group", "no_op", "to_tensors", "trace", "tuple_", "while_loop", "with_dependencies"]
+__all__ = [
+    "case",
+    "cond",
+    "from_tensors",
+    "group",
+    "no_op",
+    "to_tensors",
+    "trace",
+    "tuple_",
+    "while_loop",
+    "with_dependencies",
+]
 
 
 @register("BodyInput", stateful=True)
@@ -80,8 +91,8 @@ def cond(
     Only operations made inside the functions are conditional. Both must give the same structure and dtypes.
 
     Raises:
-        TypeError: a Python bool as ``pred``, a function that is not callable, or different dtypes.
-        ValueError: different structures.
+        TypeError: a Python bool as ``pred``, or a function that is not callable.
+        ValueError: different structures or dtypes.
     """
     true_fn, false_fn = fn1 if true_fn is None else true_fn, fn2 if false_fn is None else false_fn
     if not callable(true_fn):
@@ -152,7 +163,7 @@ def _without_operation(leaf: Any) -> Any:
 
 def _merged_spec(a: Tensor, b: Tensor) -> Spec:
     if a.dtype.base_dtype is not b.dtype.base_dtype:
-        raise TypeError(
+        raise ValueError(
             f"Outputs of true_fn and false_fn must have the same type: {a.dtype.base_dtype.name}, {b.dtype.base_dtype.name}"
         )
     if a.shape.ndims is None or b.shape.ndims is None or a.shape.ndims != b.shape.ndims:
@@ -261,7 +272,9 @@ def while_loop(
         raise ValueError("No loop variables provided")
     with name_scope(name, "while"):
         if maximum_iterations is not None:
-            loop_vars, cond, body, shape_invariants = _counted(maximum_iterations, loop_vars, cond, body, shape_invariants)
+            loop_vars, cond, body, shape_invariants = _counted(
+                maximum_iterations, loop_vars, cond, body, shape_invariants
+            )
         results = _build_while(cond, body, loop_vars, shape_invariants, back_prop)
         if maximum_iterations is not None:
             results = results[1]
@@ -358,7 +371,11 @@ def _exit(value: Any) -> Any:
 
 def _shape_leaves(invariants: Any) -> Any:
     """Lists of ints as shapes: leaves, not structures."""
-    if isinstance(invariants, (list, tuple)) and all(d is None or isinstance(d, int) for d in invariants) and invariants:
+    if (
+        isinstance(invariants, (list, tuple))
+        and all(d is None or isinstance(d, int) for d in invariants)
+        and invariants
+    ):
         return as_shape(list(invariants))
     if isinstance(invariants, (list, tuple)) and not hasattr(invariants, "_fields"):
         return [_shape_leaves(i) for i in invariants]
@@ -404,7 +421,9 @@ def group(*inputs: Any, **kwargs: Any) -> Operation:
     flat = [item for item in nest.flatten(list(inputs)) if item is not None]
     for item in flat:
         if not hasattr(item, "_as_graph_element") and not isinstance(item, (Tensor, Operation)):
-            raise TypeError(f"Expected tf.Tensor or tf.Operation to group, got {item!r} of type '{type(item).__name__}'")
+            raise TypeError(
+                f"Expected tf.Tensor or tf.Operation to group, got {item!r} of type '{type(item).__name__}'"
+            )
     if flat:
         graph = graph.as_graph_element(flat[0]).graph
     with graph.control_dependencies(flat):

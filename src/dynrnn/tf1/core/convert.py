@@ -88,9 +88,6 @@ def _as_array(value: Any, dtype: DType | None) -> np.ndarray:
     except ValueError as error:
         raise ValueError(f"Can't convert non-rectangular Python sequence to Tensor: {error}") from None
     if array.dtype.kind == "O" and not all(isinstance(v, (str, bytes)) for v in array.ravel().tolist()):
-        first = next(v for v in array.ravel().tolist() if not isinstance(v, (str, bytes)))
-        if first is None:
-            raise ValueError("None values not supported.")
         raise TypeError(
             f"Failed to convert object of type {type(value)} to Tensor. Contents: {value!r}. "
             "Consider casting elements to a supported type."
@@ -130,13 +127,17 @@ def _castable(array: np.ndarray, dtype: DType, value: Any) -> bool:
         return False
     if dtype.is_integer:
         # arrays may be cast on request; a Python float where an integer is due is a mistake
-        return kind in "iu" or (kind == "f" and isinstance(value, np.ndarray) and bool(np.all(array == np.floor(array))))
+        return kind in "iu" or (
+            kind == "f" and isinstance(value, np.ndarray) and bool(np.all(array == np.floor(array)))
+        )
     if dtype.is_floating:
         return kind in "iuf"
     return kind in "iufc"
 
 
-def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Const", verify_shape: bool = False) -> Tensor:
+def constant(
+    value: Any, dtype: Any = None, shape: Any = None, name: str = "Const", verify_shape: bool = False
+) -> Tensor:
     """A constant tensor.
 
     Args:

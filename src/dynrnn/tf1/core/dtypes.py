@@ -159,7 +159,7 @@ _TABLE: list[tuple[str, Any, torch.dtype | None, int]] = [
     ("uint8", np.uint8, torch.uint8, 4),
     ("int16", np.int16, torch.int16, 5),
     ("int8", np.int8, torch.int8, 6),
-    ("string", np.object_, None, 7),
+    ("string", object, None, 7),
     ("complex64", np.complex64, torch.complex64, 8),
     ("int64", np.int64, torch.int64, 9),
     ("bool", np.bool_, torch.bool, 10),
@@ -202,7 +202,14 @@ _BY_TORCH: dict[torch.dtype, DType] = {t: _BY_NAME[n] for n, _, t, _ in _TABLE i
 _BY_NUMPY: dict[Any, DType] = {
     np.dtype(n): _BY_NAME[name] for name, n, t, _ in _TABLE if t is not None and name != "bfloat16"
 }
-_BY_PYTHON: dict[Any, DType] = {float: float32, int: int32, bool: bool_, complex: complex128, str: string, bytes: string}
+_BY_PYTHON: dict[Any, DType] = {
+    float: float32,
+    int: int32,
+    bool: bool_,
+    complex: complex128,
+    str: string,
+    bytes: string,
+}
 _BY_ENUM: dict[int, DType] = {d.as_datatype_enum: d for d in _BY_NAME.values()}
 _BY_NAME.update({"half": float16, "double": float64, "float": float32})
 

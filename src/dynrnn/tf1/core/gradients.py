@@ -42,7 +42,9 @@ def _gradient(
     given = [rest.pop(0) if has else None for has in has_grad]
     xs = rest
     pairs = [
-        (y, torch.ones_like(y) if g is None else g.expand_as(y)) for y, g in zip(ys, given, strict=True) if y.requires_grad
+        (y, torch.ones_like(y) if g is None else g.expand_as(y))
+        for y, g in zip(ys, given, strict=True)
+        if y.requires_grad
     ]
     if pairs:
         flat = torch.autograd.grad(
@@ -110,8 +112,7 @@ def gradients(
         raise ValueError(f"unconnected_gradients must be 'none' or 'zero', got {unconnected_gradients!r}")
     with name_scope(name, "gradients"):
         factors = [
-            None if g is None else convert_to_tensor(g, y.dtype.base_dtype)
-            for y, g in zip(y_list, g_list, strict=True)
+            None if g is None else convert_to_tensor(g, y.dtype.base_dtype) for y, g in zip(y_list, g_list, strict=True)
         ]
         results = _gradients(y_list, x_list, factors)
         if unconnected == "zero":
@@ -196,9 +197,7 @@ def _copies(graph: Graph, edge: list[Tensor], wanted: list[Tensor]) -> dict[Tens
     return made
 
 
-def _create(
-    graph: Graph, ys: list[Tensor], factors: list[Tensor | None], sources: list[list[Tensor]]
-) -> list[Tensor]:
+def _create(graph: Graph, ys: list[Tensor], factors: list[Tensor | None], sources: list[list[Tensor]]) -> list[Tensor]:
     # integer ys have no derivative; they stay out
     kept = [(y, g) for y, g in zip(ys, factors, strict=True) if _continuous(y)]
     op = graph.create_op(
@@ -237,9 +236,7 @@ def _reachable(ys: Sequence[Tensor]) -> dict[Tensor, None]:
 def _sources(x: Any, reached: dict[Tensor, None]) -> list[Tensor]:
     """The reached tensors that stand for ``x``; a variable may have been read several times."""
     if isinstance(x, Variable):
-        found = [
-            t for t in reached if t.op.type in ("VariableV2", "ReadVariable") and t.op.attrs["variable"] is x
-        ]
+        found = [t for t in reached if t.op.type in ("VariableV2", "ReadVariable") and t.op.attrs["variable"] is x]
         return found
     tensor = convert_to_tensor(x)
     return [tensor] if tensor in reached else []

@@ -165,6 +165,7 @@ class Graph:
         self.seed: int | None = None
         self.variable_store: Any = None
         self.scope_stack: Any = None
+        self.open_scopes: list[Any] = []
         self._lock = threading.RLock()
 
     # --- operations -------------------------------------------------------------------------------------------------
@@ -351,6 +352,22 @@ class Graph:
         if mark_as_used:
             self._names_in_use[f"{key}_{count}"] = 1
         return f"{name}_{count}"
+
+    def has_operation(self, name: str) -> bool:
+        """Whether there is an operation of that very name."""
+        return name in self._operations
+
+    def name_counts(self) -> dict[str, int]:
+        """How often each name, in lower case, has been asked for."""
+        return dict(self._names_in_use)
+
+    def make_room(self, op: Operation, stem: str, count: int) -> None:
+        """Let the numbering of ``stem`` go on at ``count``, and free the name of ``op``, which is inside a body."""
+        self._names_in_use[stem.lower()] = count
+        if op.name in self._operations:
+            del self._operations[op.name]
+            op._name = self._unique(f"{op.name}/step")
+            self._operations[op._name] = op
 
     @contextlib.contextmanager
     def name_scope(self, name: str | None) -> Iterator[str]:

@@ -5,8 +5,7 @@ kernels), which follows TensorFlow where an unknown dimension meets a known one.
 kernel runs on meta tensors, which have shapes and no data, once with every unknown dimension set to one odd number and
 once to another; what comes out equal both times does not depend on the unknown, what differs is unknown itself.
 
-Values are treated the same way where they matter for shapes (``tf.reshape(x, [tf.shape(x)[0], -1])``): the small
-integer graph below a shape argument is evaluated with the unknown numbers set to two different values.
+Values matter where they are shapes (``tf.reshape(x, [tf.shape(x)[0], -1])``): see :mod:`dynrnn.tf1.core.partial`.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import numpy as np
 import torch
 
 from dynrnn.tf1.core import dtypes
+from dynrnn.tf1.core.partial import partial_of
 from dynrnn.tf1.core.tensor_shape import TensorShape, unknown_shape
 
 if TYPE_CHECKING:
@@ -37,9 +37,8 @@ __all__ = [
 
 # Sizes for unknown dimensions: primes that programs do not use, so that no accident makes them fit a known dimension.
 _SIZES = (1009, 2003)
-# Values for unknown integers: a small and a large one, so that min, max and comparisons with either are seen to vary.
-_VALUES = (2, 1009)
 _MAX_FOLDED = 4096
+_MAX_VISITED = 200
 
 
 def infer_specs(op: Operation) -> list[Spec]:
@@ -138,7 +137,7 @@ def _probe_rank(op: Operation, error: Exception) -> list[Spec]:
 def _run_on_meta(op: Operation, size: int) -> list[torch.Tensor]:
     arguments = []
     for tensor in op.inputs:
-        value = _evaluate(tensor, None, {}) if not tensor.dtype.is_floating else None
+        value = _evaluate(tensor, {}) if not tensor.dtype.is_floating else None
         if value is None:
             shape = [size if d is None else d for d in tensor.shape.as_list()]
             value = torch.empty(shape, dtype=tensor.dtype.base_dtype.torch_dtype, device="meta")
@@ -153,18 +152,24 @@ def _run_on_meta(op: Operation, size: int) -> list[torch.Tensor]:
 
 def constant_value(tensor: Tensor) -> np.ndarray | None:
     """The value of ``tensor`` as a numpy array if the graph alone decides it, else None."""
-    value = _evaluate(tensor, None, {})
+    memo: dict[Tensor, Any] = {}
+    value = _evaluate(tensor, memo)
+    if value is None:
+        # a part of a shape may be known where the whole is not
+        part = partial_of(tensor, lambda t: _evaluate(t, memo))
+        value = part.values if part is not None and bool(part.known.all()) else None
     return value.numpy() if isinstance(value, torch.Tensor) else value
 
 
 def partial_value(tensor: Tensor) -> list[int | None] | None:
-    """The elements of an integer vector, None for those that are not known; None when nothing is."""
-    if tensor.shape.ndims != 1:
+    """The elements of an integer vector, None for those that are not known; None when not even their number is."""
+    if tensor.shape.ndims not in (1, None):
         return None
-    first, second = (_evaluate(tensor, v, {}) for v in _VALUES)
-    if first is None or second is None or first.shape != second.shape:
+    memo: dict[Tensor, Any] = {}
+    part = partial_of(tensor, lambda t: _evaluate(t, memo))
+    if part is None or part.values.dim() != 1:
         return None
-    return [a if a == b else None for a, b in zip(first.tolist(), second.tolist(), strict=True)]
+    return [v if k else None for v, k in zip(part.values.tolist(), part.known.tolist(), strict=True)]
 
 
 def constant_value_as_shape(tensor: Tensor) -> TensorShape:
@@ -175,64 +180,46 @@ def constant_value_as_shape(tensor: Tensor) -> TensorShape:
     return TensorShape([None if v is None or v < 0 else v for v in values])
 
 
-def _evaluate(tensor: Tensor, unknown: int | None, memo: dict[Any, Any]) -> Any:
-    """The value of ``tensor`` with every unknown integer set to ``unknown``; None when it cannot be had."""
+def _evaluate(tensor: Tensor, memo: dict[Tensor, Any]) -> Any:
+    """The value of ``tensor``; None when it depends on more than the graph."""
     if tensor in memo:
         return memo[tensor]
-    memo[tensor] = None  # a value that depends on itself (never, in a graph) or is too deep is not known
-    memo[tensor] = value = _evaluate_op(tensor, unknown, memo)
+    memo[tensor] = None  # what is too deep is not known
+    memo[tensor] = value = _evaluate_op(tensor, memo)
     return value
 
 
-def _evaluate_op(tensor: Tensor, unknown: int | None, memo: dict[Any, Any]) -> Any:
+def _evaluate_op(tensor: Tensor, memo: dict[Tensor, Any]) -> Any:
     op = tensor.op
     if op.type == "Const":
         return op.attrs["value"]
-    if len(memo) > 200:
+    if len(memo) > _MAX_VISITED:
         return None
     if op.type in ("Shape", "Size", "Rank"):
-        return _evaluate_shape_op(op, unknown)
-    if op.type in ("Placeholder", "PlaceholderWithDefault", "BodyInput"):
-        return _stand_in(tensor, unknown)
+        return _evaluate_shape_op(tensor)
     definition = op.definition
-    if definition.stateful or definition.needs_run or not op.inputs:
-        return None
-    if unknown is not None and not (tensor.dtype.is_integer or tensor.dtype.is_bool):
+    if definition.stateful or definition.needs_run or not op.inputs or op.type == "PlaceholderWithDefault":
         return None
     if (tensor.shape.num_elements() or 0) > _MAX_FOLDED:
         return None
     arguments = []
     for source in op.inputs:
-        if (source.shape.num_elements() or 0) > _MAX_FOLDED:
-            return None
-        value = _evaluate(source, unknown, memo)
+        value = None if (source.shape.num_elements() or 0) > _MAX_FOLDED else _evaluate(source, memo)
         if value is None:
             return None
         arguments.append(value)
     try:
         with torch.no_grad():
             result = definition.kernel(*arguments, **op.attrs)
-    except Exception:  # a stand-in value that the operation cannot take tells nothing about the real one
+    except Exception:  # what fails here fails at run time too, with its own message
         return None
     return result[tensor.value_index] if isinstance(result, (tuple, list)) else result
 
 
-def _evaluate_shape_op(op: Operation, unknown: int | None) -> torch.Tensor | None:
-    shape = op.inputs[0].shape
-    dtype = op.outputs[0].dtype.torch_dtype if op.outputs else torch.int32
-    if shape.ndims is None:
-        return None
+def _evaluate_shape_op(tensor: Tensor) -> torch.Tensor | None:
+    op, shape, dtype = tensor.op, tensor.op.inputs[0].shape, tensor.dtype.torch_dtype
     if op.type == "Rank":
-        return torch.tensor(shape.ndims, dtype=dtype)
-    dims = [unknown if d is None else d for d in shape.as_list()]
-    if any(d is None for d in dims):
+        return None if shape.ndims is None else torch.tensor(shape.ndims, dtype=dtype)
+    if not shape.is_fully_defined():
         return None
-    return torch.tensor(dims if op.type == "Shape" else int(np.prod(dims, dtype=np.int64)), dtype=dtype)
-
-
-def _stand_in(tensor: Tensor, unknown: int | None) -> torch.Tensor | None:
-    if unknown is None or not tensor.dtype.is_integer or not tensor.shape.is_fully_defined():
-        return None
-    if (tensor.shape.num_elements() or 0) > 64:
-        return None
-    return torch.full(tensor.shape.as_list(), unknown, dtype=tensor.dtype.torch_dtype)
+    return torch.tensor(shape.as_list() if op.type == "Shape" else shape.num_elements(), dtype=dtype)

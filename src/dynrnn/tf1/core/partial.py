@@ -112,7 +112,9 @@ def _by_operation(
                 known = known & mask
         else:
             # the mask takes the same way as the values
-            known = run([p.values if i in steers else p.known.int() for i, p in enumerate(parts) if p is not None]).bool()
+            known = run(
+                [p.values if i in steers else p.known.int() for i, p in enumerate(parts) if p is not None]
+            ).bool()
     except Exception:  # with a 1 for what is not known the operation may be impossible: then nothing is known of it
         return None
     return Partial(torch.where(known, values, torch.ones_like(values)), known)

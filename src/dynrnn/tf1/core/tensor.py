@@ -68,7 +68,10 @@ class Tensor(Operators):
 
     def set_shape(self, shape: Any) -> None:
         """Add to what is known of the shape; ``ValueError`` when it contradicts."""
-        self._shape = self._shape.merge_with(as_shape(shape))
+        added = as_shape(shape)
+        if not self._shape.is_compatible_with(added):
+            raise ValueError(_contradiction(self._shape, added))
+        self._shape = self._shape.merge_with(added)
 
     def consumers(self) -> list[Operation]:
         """The operations that take this tensor."""
@@ -136,3 +139,16 @@ class Tensor(Operators):
 
     def __int__(self) -> int:
         raise TypeError(f"int() argument must be a string or a number, not the symbolic Tensor {self.name}")
+
+
+def _contradiction(known: TensorShape, added: TensorShape) -> str:
+    """Why a tensor of the one shape cannot have the other."""
+    if known.ndims != added.ndims:
+        return f"Shapes must be equal rank, but are {known.ndims} and {added.ndims}"
+    sizes = list(zip(known.as_list(), added.as_list(), strict=True))
+    index = next(i for i, (a, b) in enumerate(sizes) if a is not None and b is not None and a != b)
+    shapes = " and ".join("[" + ",".join(str(d) for d in shape) + "]" for shape in (known, added))
+    return (
+        f"Dimension {index} in both shapes must be equal, but are {sizes[index][0]} and {sizes[index][1]}. "
+        f"Shapes are {shapes}."
+    )

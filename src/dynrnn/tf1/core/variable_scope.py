@@ -468,10 +468,14 @@ class variable_scope:  # noqa: N801 - TensorFlow's name
     def __enter__(self) -> VariableScope:
         self._stack = contextlib.ExitStack()
         try:
-            return self._enter()
+            scope = self._enter()
         except BaseException:
             self._stack.close()
             raise
+        # who calls __enter__ by hand, in a notebook, keeps no reference; the scope stays open all the same
+        self._open_in = get_default_graph().open_scopes
+        self._open_in.append(self)
+        return scope
 
     def _enter(self) -> VariableScope:
         graph = graph_of(self._values)
@@ -487,7 +491,11 @@ class variable_scope:  # noqa: N801 - TensorFlow's name
             return self._stack.enter_context(_entered(graph, label, scope_name, self._reuse, self._changes))
         name = self._name_or_scope if isinstance(self._name_or_scope, str) else self._name_or_scope.name
         label = name if isinstance(self._name_or_scope, str) else name.split("/")[-1]
-        scope_name = self._open_name_scope(graph, label) if label else graph.get_name_scope() + "/" * bool(graph.get_name_scope())
+        scope_name = (
+            self._open_name_scope(graph, label)
+            if label
+            else graph.get_name_scope() + "/" * bool(graph.get_name_scope())
+        )
         return self._stack.enter_context(_entered(graph, self._name_or_scope, scope_name, self._reuse, self._changes))
 
     def _open_name_scope(self, graph: Graph, label: str) -> str:
@@ -497,6 +505,7 @@ class variable_scope:  # noqa: N801 - TensorFlow's name
         return current + "/" if current else ""
 
     def __exit__(self, *exc_info: Any) -> Any:
+        self._open_in.remove(self)
         return self._stack.__exit__(*exc_info)
 
 
@@ -556,7 +565,9 @@ def _unique_scope_name(graph: Graph, prefix: str) -> str:
     return f"{name}_{number}"
 
 
-def variable_op_scope(values: Any, name_or_scope: Any, default_name: str | None = None, **kwargs: Any) -> variable_scope:
+def variable_op_scope(
+    values: Any, name_or_scope: Any, default_name: str | None = None, **kwargs: Any
+) -> variable_scope:
     """The older spelling of :class:`variable_scope`."""
     return variable_scope(name_or_scope, default_name, values, **kwargs)
 

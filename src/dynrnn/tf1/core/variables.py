@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from dynrnn.tf1.core import dtypes, errors
-from dynrnn.tf1.core.convert import convert_to_tensor, make_value, register_conversion
+from dynrnn.tf1.core.convert import argument, convert_to_tensor, make_value, register_conversion
 from dynrnn.tf1.core.dtypes import as_dtype
 from dynrnn.tf1.core.graph import Graph, Operation, get_default_graph, name_scope
 from dynrnn.tf1.core.operators import Operators
@@ -26,11 +26,15 @@ from dynrnn.tf1.core.tensor_shape import TensorShape, as_shape
 __all__ = [
     "GraphKeys",
     "Variable",
+    "all_variables",
     "assign",
     "assign_add",
     "assign_sub",
     "global_variables",
     "global_variables_initializer",
+    "initialize_all_variables",
+    "initialize_local_variables",
+    "initialize_variables",
     "is_variable_initialized",
     "local_variables",
     "local_variables_initializer",
@@ -110,7 +114,9 @@ def _read(run: Any, *, variable: Variable) -> torch.Tensor:
     return read_value(run, variable)
 
 
-@register("IsVariableInitialized", lambda inputs, attrs: [(dtypes.bool_, TensorShape([]))], stateful=True, needs_run=True)
+@register(
+    "IsVariableInitialized", lambda inputs, attrs: [(dtypes.bool_, TensorShape([]))], stateful=True, needs_run=True
+)
 def _is_initialized(run: Any, *, variable: Variable) -> torch.Tensor:
     return torch.tensor(variable in run.variables)
 
@@ -338,7 +344,12 @@ class Variable(Operators):
     # --- writing ------------------------------------------------------------------------------------------------------
 
     def _assign(self, kind: str, value: Any, name: str | None, **attrs: Any) -> Tensor:
-        tensor = convert_to_tensor(value, self._dtype.base_dtype, name="value")
+        if isinstance(value, (Tensor, Variable)) and value.dtype.base_dtype is not self._dtype.base_dtype:
+            raise TypeError(
+                f"Input 'value' of '{kind}' Op has type {value.dtype.base_dtype.name} that does not match type "
+                f"{self._dtype.base_dtype.name} of argument 'ref'."
+            )
+        tensor = argument(value, self._dtype.base_dtype, "value")
         if attrs.get("validate_shape", True) and not _broadcasts(tensor.shape, self._shape, exact=kind == "Assign"):
             raise ValueError(
                 f"Dimension mismatch: cannot assign a value of shape {tensor.shape} to variable {self.name} "
@@ -350,11 +361,15 @@ class Variable(Operators):
         """Operation that makes ``value`` the variable's; its output is the new value."""
         return self._assign("Assign", value, name)
 
-    def assign_add(self, delta: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True) -> Tensor:
+    def assign_add(
+        self, delta: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True
+    ) -> Tensor:
         """Operation that adds ``delta``; its output is the new value."""
         return self._assign("AssignAdd", delta, name)
 
-    def assign_sub(self, delta: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True) -> Tensor:
+    def assign_sub(
+        self, delta: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True
+    ) -> Tensor:
         """Operation that subtracts ``delta``; its output is the new value."""
         return self._assign("AssignSub", delta, name)
 
@@ -369,7 +384,9 @@ class Variable(Operators):
         session = _session_for("load variable", "load", session, self._graph)
         made = make_value(np.asarray(value, dtype=self._dtype.base_dtype.as_numpy_dtype), self._dtype.base_dtype)
         if not self._shape.is_compatible_with(tuple(made.shape)):
-            raise ValueError(f"cannot load a value of shape {tuple(made.shape)} into {self.name} of shape {self._shape}")
+            raise ValueError(
+                f"cannot load a value of shape {tuple(made.shape)} into {self.name} of shape {self._shape}"
+            )
         store(session._run, self, made)
 
     # --- as a tensor --------------------------------------------------------------------------------------------------
@@ -504,7 +521,9 @@ def report_uninitialized_variables(
     return get_default_graph().create_op("ReportUninitializedVariables", [], {"variables": variables}, name).outputs[0]
 
 
-def assign(ref: Any, value: Any, validate_shape: bool | None = None, use_locking: bool | None = None, name: str | None = None) -> Tensor:
+def assign(
+    ref: Any, value: Any, validate_shape: bool | None = None, use_locking: bool | None = None, name: str | None = None
+) -> Tensor:
     """``ref.assign(value)``; ``validate_shape=False`` lets the shape change."""
     return _variable_of(ref)._assign("Assign", value, name, validate_shape=validate_shape is not False)
 
@@ -525,3 +544,23 @@ def _variable_of(ref: Any) -> Variable:
     if isinstance(ref, Tensor) and "variable" in ref.op.attrs:
         return ref.op.attrs["variable"]
     raise TypeError(f"expected a variable to assign to, got {ref!r}")
+
+
+def all_variables() -> list[Variable]:
+    """The older name of `global_variables`."""
+    return global_variables()
+
+
+def initialize_all_variables() -> Operation:
+    """The older name of `global_variables_initializer`."""
+    return global_variables_initializer()
+
+
+def initialize_local_variables() -> Operation:
+    """The older name of `local_variables_initializer`."""
+    return local_variables_initializer()
+
+
+def initialize_variables(var_list: Sequence[Variable], name: str = "init") -> Operation:
+    """The older name of `variables_initializer`."""
+    return variables_initializer(var_list, name)

@@ -285,27 +285,27 @@ def nextafter(x1: Any, x2: Any, name: str | None = None) -> Tensor:
 
 def pow_(x: Any, y: Any, name: str | None = None) -> Tensor:
     """``x`` to the power ``y``."""
-    with name_scope(name, "Pow") as scope:
+    with name_scope(name, "Pow", [x, y]) as scope:
         return _power(x, y, name=scope)
 
 
 def div_no_nan(x: Any, y: Any, name: str | None = None) -> Tensor:
     """``x / y``, and 0 where y is 0."""
-    with name_scope(name, "div_no_nan") as scope:
+    with name_scope(name, "div_no_nan", [x, y]) as scope:
         a = convert_to_tensor(x, name="x")
         return _quotient(a, convert_to_tensor(y, a.dtype.base_dtype, name="y"), name=scope)
 
 
 def multiply_no_nan(x: Any, y: Any, name: str | None = None) -> Tensor:
     """``x * y``, and 0 where y is 0, whatever x is."""
-    with name_scope(name, "multiply_no_nan") as scope:
+    with name_scope(name, "multiply_no_nan", [x, y]) as scope:
         a = convert_to_tensor(x, name="x")
         return _product(a, convert_to_tensor(y, a.dtype.base_dtype, name="y"), name=scope)
 
 
 def reciprocal_no_nan(x: Any, name: str | None = None) -> Tensor:
     """``1 / x``, and 0 where x is 0."""
-    with name_scope(name, "reciprocal_no_nan") as scope:
+    with name_scope(name, "reciprocal_no_nan", [x]) as scope:
         value = convert_to_tensor(x, name="x")
         return _quotient(convert_to_tensor(1, value.dtype.base_dtype, name="one"), value, name=scope)
 
@@ -340,7 +340,7 @@ def truediv(x: Any, y: Any, name: str | None = None) -> Tensor:
     Raises:
         TypeError: different dtypes.
     """
-    with name_scope(name, "truediv") as scope:
+    with name_scope(name, "truediv", [x, y]) as scope:
         a, b, kind = _pair(x, y)
         if kind in _AS_FLOAT:
             a, b = cast(a, _AS_FLOAT[kind]), cast(b, _AS_FLOAT[kind])
@@ -359,7 +359,7 @@ def divide(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 def div(x: Any, y: Any, name: str | None = None) -> Tensor:
     """Division as Python 2's ``/``: integers stay integers, rounded down."""
-    with name_scope(name, "div") as scope:
+    with name_scope(name, "div", [x, y]) as scope:
         a = convert_to_tensor(x, name="x")
         b = convert_to_tensor(y, a.dtype.base_dtype, name="y")
         exact = a.dtype.is_floating or a.dtype.is_complex
@@ -368,7 +368,7 @@ def div(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 def floordiv(x: Any, y: Any, name: str | None = None) -> Tensor:
     """``x // y``: the quotient rounded down."""
-    with name_scope(name, "floordiv") as scope:
+    with name_scope(name, "floordiv", [x, y]) as scope:
         return floor_div(x, y, name=scope)
 
 
@@ -466,7 +466,7 @@ def polyval(coeffs: Sequence[Any], x: Any, name: str | None = None) -> Tensor:
     """
     if not isinstance(coeffs, list):
         raise TypeError(f"Argument coeffs must be list type. Received type {type(coeffs)}.")
-    with name_scope(name, "polyval"):
+    with name_scope(name, "polyval", [coeffs, x]):
         at = convert_to_tensor(x, name="x")
         if not coeffs:
             return create("ZerosLike", None, at)
@@ -486,7 +486,7 @@ def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: str | 
     Raises:
         ValueError: bounds of a larger shape than ``t``.
     """
-    with name_scope(name, "clip_by_value") as scope:
+    with name_scope(name, "clip_by_value", [t, clip_value_min, clip_value_max]) as scope:
         value = convert_to_tensor(t, name="t")
         low = minimum(value, clip_value_max)
         value.shape.merge_with(low.shape)

@@ -50,7 +50,7 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
     kind = as_dtype(dtype).base_dtype
     if isinstance(x, Tensor) and x.dtype.base_dtype is kind:
         return x
-    with name_scope(name, "Cast") as scope:
+    with name_scope(name, "Cast", [x]) as scope:
         tensor = convert_to_tensor(x, name="x")
         return tensor if tensor.dtype.base_dtype is kind else create("Cast", scope, tensor, DstT=kind)
 
@@ -60,7 +60,7 @@ def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
     from dynrnn.tf1.ops.arithmetic import maximum, minimum
 
     kind = as_dtype(dtype).base_dtype
-    with name_scope(name, "saturate_cast") as scope:
+    with name_scope(name, "saturate_cast", [value]) as scope:
         tensor = convert_to_tensor(value, name="value")
         source = tensor.dtype.base_dtype
         if source.min < kind.min:

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from dynrnn.tf1.core.convert import convert_to_tensor
-from dynrnn.tf1.core.graph import name_scope
 from dynrnn.tf1.core.infer import broadcast_bool
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.torch_bridge import translates
@@ -101,5 +100,4 @@ xor_ = _bitwise_or_logical(logical_xor, bitwise_xor, "``x ^ y``: of bools, or of
 def invert_(x: Any, name: str | None = None) -> Tensor:
     """``~x``: of bools, or of the bits of integers."""
     value = convert_to_tensor(x)
-    with name_scope(name, "invert"):
-        return invert(value) if value.dtype.is_integer else logical_not(value)
+    return invert(value, name) if value.dtype.is_integer else logical_not(value, name)

@@ -180,7 +180,7 @@ def _torch_round(input: Any) -> Tensor:  # noqa: A002
 
 def log_sigmoid(x: Any, name: str | None = None) -> Tensor:
     """``log(sigmoid(x))`` without overflow: ``-softplus(-x)``."""
-    with name_scope(name, "LogSigmoid") as scope:
+    with name_scope(name, "LogSigmoid", [x]) as scope:
         value = convert_to_tensor(x, name="x")
         return create("LogSigmoid", scope, value)
 
@@ -204,7 +204,7 @@ def _abs(x: torch.Tensor) -> torch.Tensor:
 
 def abs_(x: Any, name: str | None = None) -> Tensor:
     """Absolute value, of complex numbers too."""
-    with name_scope(name, "Abs") as scope:
+    with name_scope(name, "Abs", [x]) as scope:
         return create("Abs", scope, convert_to_tensor(x, name="x"))
 
 
@@ -225,7 +225,7 @@ def _complex(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 def complex_(real: Any, imag: Any, name: str | None = None) -> Tensor:
     """Complex numbers from their real and imaginary parts."""
-    with name_scope(name, "Complex") as scope:
+    with name_scope(name, "Complex", [real, imag]) as scope:
         return create("Complex", scope, convert_to_tensor(real, name="real"), convert_to_tensor(imag, name="imag"))
 
 
@@ -237,21 +237,21 @@ _conj = _unary("Conj", lambda x: torch.conj(x).resolve_conj(), COMPLEX, "Complex
 
 def real(input: Any, name: str | None = None) -> Tensor:  # noqa: A002
     """Real part; real numbers are their own."""
-    with name_scope(name, "Real") as scope:
+    with name_scope(name, "Real", [input]) as scope:
         value = convert_to_tensor(input, name="input")
         return _real(value, scope) if value.dtype.is_complex else value
 
 
 def imag(input: Any, name: str | None = None) -> Tensor:  # noqa: A002
     """Imaginary part; 0 for real numbers."""
-    with name_scope(name, "Imag") as scope:
+    with name_scope(name, "Imag", [input]) as scope:
         value = convert_to_tensor(input, name="input")
         return _imag(value, scope) if value.dtype.is_complex else create("ZerosLike", scope, value)
 
 
 def angle(input: Any, name: str | None = None) -> Tensor:  # noqa: A002
     """Argument in radians; 0 or pi for real numbers."""
-    with name_scope(name, "Angle") as scope:
+    with name_scope(name, "Angle", [input]) as scope:
         value = convert_to_tensor(input, name="input")
         if value.dtype.is_complex:
             return _angle(value, scope)

@@ -68,7 +68,7 @@ def _filled(shape: Any, value: int, dtype: Any, name: str | None, default_name: 
         number: Any = b"" if value == 0 else b"1"
     else:
         number = bool(value) if kind.is_bool else value
-    with name_scope(name, default_name) as scope:
+    with name_scope(name, default_name, [shape]) as scope:
         if not isinstance(shape, (Tensor, Variable)):
             if _has_tensor(shape):
                 shape = convert_to_tensor(shape, dtypes.int32)
@@ -131,7 +131,7 @@ def _zeros_like(value: Any) -> Any:
 
 def zeros_like(tensor: Any, dtype: Any = None, name: str | None = None, optimize: bool = True) -> Tensor:
     """Zeros of the shape and, unless given, the dtype of ``tensor``."""
-    with name_scope(name, "zeros_like") as scope:
+    with name_scope(name, "zeros_like", [tensor]) as scope:
         value = convert_to_tensor(tensor, name="tensor")
         kind = value.dtype.base_dtype if dtype is None else as_dtype(dtype).base_dtype
         if optimize and value.shape.is_fully_defined():
@@ -143,7 +143,7 @@ def zeros_like(tensor: Any, dtype: Any = None, name: str | None = None, optimize
 
 def ones_like(tensor: Any, dtype: Any = None, name: str | None = None, optimize: bool = True) -> Tensor:
     """Ones of the shape and, unless given, the dtype of ``tensor``."""
-    with name_scope(name, "ones_like") as scope:
+    with name_scope(name, "ones_like", [tensor]) as scope:
         value = convert_to_tensor(tensor, name="tensor")
         kind = value.dtype.base_dtype if dtype is None else as_dtype(dtype).base_dtype
         return _with_shape(ones(shape_of(value), kind, name=scope), value)
@@ -212,7 +212,7 @@ def range_(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, nam
     """
     if limit is None:
         start, limit = 0, start
-    with name_scope(name, "Range") as scope:
+    with name_scope(name, "Range", [start, limit, delta]) as scope:
         items = [("start", start), ("limit", limit), ("delta", delta)]
         kind = None if dtype is None else as_dtype(dtype).base_dtype
         tensors = [
@@ -317,7 +317,7 @@ def one_hot(
         TypeError: values of another dtype than ``dtype``, or of two dtypes.
     """
     kind = None if dtype is None else as_dtype(dtype).base_dtype
-    with name_scope(name, "one_hot") as scope:
+    with name_scope(name, "one_hot", [indices, depth, on_value, off_value]) as scope:
         on = None if on_value is None else convert_to_tensor(on_value, preferred_dtype=kind, name="on_value")
         off = None if off_value is None else convert_to_tensor(off_value, preferred_dtype=kind, name="off_value")
         for what, value in (("on_value", on), ("off_value", off)):

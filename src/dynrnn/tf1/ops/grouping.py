@@ -146,14 +146,14 @@ def _segment_counts(data: Tensor, segment_ids: Any, num_segments: Any) -> Tensor
 
 def unsorted_segment_mean(data: Any, segment_ids: Any, num_segments: Any, name: str | None = None) -> Tensor:
     """Mean of the rows of each of ``num_segments`` segments; 0 for a segment without rows."""
-    with name_scope(name, "UnsortedSegmentMean"):
+    with name_scope(name, "UnsortedSegmentMean", [data, segment_ids]):
         value = convert_to_tensor(data)
         return unsorted_segment_sum(value, segment_ids, num_segments) / _segment_counts(value, segment_ids, num_segments)
 
 
 def unsorted_segment_sqrt_n(data: Any, segment_ids: Any, num_segments: Any, name: str | None = None) -> Tensor:
     """Sum of the rows of each segment, divided by the square root of their number."""
-    with name_scope(name, "UnsortedSegmentSqrtN"):
+    with name_scope(name, "UnsortedSegmentSqrtN", [data, segment_ids]):
         value = convert_to_tensor(data)
         total = unsorted_segment_sum(value, segment_ids, num_segments)
         return total / sqrt(_segment_counts(value, segment_ids, num_segments))
@@ -161,7 +161,7 @@ def unsorted_segment_sqrt_n(data: Any, segment_ids: Any, num_segments: Any, name
 
 def _sparse(name: str | None, default: str, reduce: Callable[..., Tensor], unsorted: Callable[..., Tensor], *args: Any) -> Tensor:
     data, indices, segment_ids, num_segments = args
-    with name_scope(name, default):
+    with name_scope(name, default, [data, indices]):
         rows = gather(data, indices)
         return reduce(rows, segment_ids) if num_segments is None else unsorted(rows, segment_ids, num_segments)
 

@@ -91,7 +91,7 @@ def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
         values, axis = axis, values
     items = list(values) if isinstance(values, (list, tuple)) else [values]
     if len(items) == 1:
-        with name_scope(name) as scope:
+        with name_scope(name, None, items) as scope:
             of_rank(convert_to_tensor(axis, dtypes.int32, name="concat_dim").shape, 0)
             return identity(items[0], name=scope)
     if not items:

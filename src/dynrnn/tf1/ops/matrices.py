@@ -195,7 +195,7 @@ def eye(
     name: str | None = None,
 ) -> Tensor:
     """The identity matrix, or a batch of them; rows and columns may be scalar tensors."""
-    with name_scope(name, "eye"):
+    with name_scope(name, "eye", [num_rows, num_columns]):
         kind = as_dtype(dtype)
         batch = [] if batch_shape is None else batch_shape
         symbolic = isinstance(batch, (Tensor, Variable))
@@ -221,7 +221,7 @@ def _smaller(a: Any, b: Any) -> Tensor:
 
 def trace(x: Any, name: str | None = None) -> Tensor:
     """The sums of the diagonals of the matrices in the last two dimensions."""
-    with name_scope(name, "Trace") as scope:
+    with name_scope(name, "Trace", [x]) as scope:
         return reduce_sum(matrix_diag_part(convert_to_tensor(x, name="x")), [-1], name=scope)
 
 
@@ -280,7 +280,7 @@ def slogdet(input: Any, name: str | None = None) -> tuple[Tensor, Tensor]:  # no
 
 def logdet(matrix: Any, name: str | None = None) -> Tensor:
     """The logarithm of the determinant of positive definite matrices."""
-    with name_scope(name, "logdet"):
+    with name_scope(name, "logdet", [matrix]):
         factor = cholesky(matrix)
         return 2.0 * reduce_sum(log(abs_(matrix_diag_part(factor))), axis=[-1])
 
@@ -350,7 +350,7 @@ def _least_squares(matrix: torch.Tensor, rhs: torch.Tensor, *, l2_regularizer: f
 
 def matrix_solve_ls(matrix: Any, rhs: Any, l2_regularizer: float = 0.0, fast: bool = True, name: str | None = None) -> Tensor:
     """The ``x`` of least ``|matrix @ x - rhs|^2 + l2_regularizer |x|^2``."""
-    with name_scope(name, "matrix_solve_ls"):
+    with name_scope(name, "matrix_solve_ls", [matrix, rhs]):
         return create("MatrixSolveLs", None, matrix, rhs, l2_regularizer=float(l2_regularizer))
 
 
@@ -371,7 +371,7 @@ def cholesky(input: Any, name: str | None = None) -> Tensor:  # noqa: A002
 
 def cholesky_solve(chol: Any, rhs: Any, name: str | None = None) -> Tensor:
     """``x`` with ``A @ x = rhs``, from the Cholesky factor of A."""
-    with name_scope(name, "cholesky_solve"):
+    with name_scope(name, "cholesky_solve", [chol, rhs]):
         half = matrix_triangular_solve(chol, rhs, adjoint=False, lower=True)
         return matrix_triangular_solve(chol, half, adjoint=True, lower=True)
 

@@ -71,7 +71,7 @@ def _scan(op_type: str, run: Callable[..., torch.Tensor], neutral: float, doc: s
     operation(op_type, "x:T axis:Tidx", _infer_scan, T=types, Tidx=INDEX)(kernel)
 
     def build(x: Any, axis: Any = 0, exclusive: bool = False, reverse: bool = False, name: str | None = None) -> Tensor:
-        with name_scope(name, op_type) as scope:
+        with name_scope(name, op_type, [x]) as scope:
             value = convert_to_tensor(x, name="x")
             return create(op_type, scope, value, axis, exclusive=bool(exclusive), reverse=bool(reverse))
 
@@ -120,7 +120,7 @@ def sort(values: Any, axis: int = -1, direction: str = "ASCENDING", name: str | 
         ValueError: a direction other than ASCENDING and DESCENDING.
     """
     descending = _descending(direction)
-    with name_scope(name, "sort"):
+    with name_scope(name, "sort", [values]):
         return create("Sort", None, values, axis=int(axis), descending=descending)
 
 
@@ -129,7 +129,7 @@ def argsort(
 ) -> Tensor:
     """The indices that sort ``values`` along ``axis``; equal elements keep their order."""
     descending = _descending(direction)
-    with name_scope(name, "argsort"):
+    with name_scope(name, "argsort", [values]):
         return create("ArgSort", None, values, axis=int(axis), descending=descending, dtype=dtypes.int32)
 
 
@@ -311,7 +311,7 @@ def bincount(
         maxlength: and at most this one; larger numbers are left out.
         dtype: of the result without ``weights``.
     """
-    with name_scope(None, "bincount"):
+    with name_scope(None, "bincount", [arr, weights]):
         values = convert_to_tensor(arr, dtypes.int32, name="arr")
         length = create("BincountSize", None, values)
         if minlength is not None:
@@ -361,7 +361,7 @@ def confusion_matrix(
         name: name scope.
         weights: one for each prediction.
     """
-    with name_scope(name, "confusion_matrix"):
+    with name_scope(name, "confusion_matrix", [labels, predictions]):
         rows, columns = convert_to_tensor(labels, name="labels"), convert_to_tensor(predictions, name="predictions")
         if columns.shape.ndims is not None and rows.shape.ndims is not None:
             if columns.shape.ndims - rows.shape.ndims == 1:

@@ -97,7 +97,7 @@ def matmul(
             raise ValueError(f"Only one of `transpose_{which}` and `adjoint_{which}` can be True.")
     complex_only = {"adjoint_a": True} if adjoint_a else {}
     complex_only |= {"adjoint_b": True} if adjoint_b else {}
-    with name_scope(name, "MatMul") as scope:
+    with name_scope(name, "MatMul", [a, b]) as scope:
         left = convert_to_tensor(a, name="a")
         right = convert_to_tensor(b, preferred_dtype=left.dtype.base_dtype, name="b")
         return create(
@@ -126,14 +126,14 @@ def matvec(
     name: str | None = None,
 ) -> Tensor:
     """Matrix times vector: the last two dimensions of ``a``, the last one of ``b``."""
-    with name_scope(name, "MatVec"):
+    with name_scope(name, "MatVec", [a, b]):
         column = expand_dims(b, -1)
         return squeeze(matmul(a, column, transpose_a=transpose_a, adjoint_a=adjoint_a), [-1])
 
 
 def adjoint(matrix: Any, name: str | None = None) -> Tensor:
     """The last two dimensions exchanged, and conjugate."""
-    with name_scope(name, "adjoint"):
+    with name_scope(name, "adjoint", [matrix]):
         return matrix_transpose(matrix, conjugate=True)
 
 
@@ -193,7 +193,7 @@ def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Tensor:
     Raises:
         ValueError: axes that the tensors do not have, or lists of different lengths.
     """
-    with name_scope(name, "Tensordot") as scope:
+    with name_scope(name, "Tensordot", [a, b]) as scope:
         left = convert_to_tensor(a, name="a")
         right = convert_to_tensor(b, preferred_dtype=left.dtype.base_dtype, name="b")
         return create("Tensordot", scope, left, right, axes=_checked_axes(axes))
@@ -283,7 +283,7 @@ def einsum(equation: str, *inputs: Any, **kwargs: Any) -> Tensor:
     for label in target.replace(".", ""):
         if label not in letters or target.count(label) > 1:
             raise ValueError(f"Label {label!r} of the result of {equation!r} must appear in an input, and once in the result")
-    with name_scope(name, "einsum"):
+    with name_scope(name, "einsum", inputs):
         return create("Einsum", None, list(inputs), equation=f"{sources}->{target}")
 
 
@@ -324,7 +324,7 @@ def norm(
             raise ValueError(f"'axis' must be None, an integer, or a tuple of 2 unique integers, got {axis}")
         if ord != "euclidean" and (isinstance(ord, str) or not np.isreal(ord) or ord <= 0):
             raise ValueError(f"'ord' must be a supported vector norm, got {ord}")
-    with name_scope(name, "norm"):
+    with name_scope(name, "norm", [tensor]):
         value = convert_to_tensor(tensor)
         if ord in ("fro", "euclidean") or (ord == 2 and not of_matrices):
             result = sqrt(reduce_sum(value * conj(value), axis, keepdims=True))
@@ -358,7 +358,7 @@ def _spectral_norm(value: torch.Tensor, *, axis: tuple[int, int]) -> torch.Tenso
 
 def normalize(tensor: Any, ord: Any = "euclidean", axis: Any = None, name: str | None = None) -> tuple[Tensor, Tensor]:  # noqa: A002
     """``tensor`` divided by its :func:`norm`, and that norm."""
-    with name_scope(name, "normalize"):
+    with name_scope(name, "normalize", [tensor]):
         value = convert_to_tensor(tensor)
         length = norm(value, ord, axis, keepdims=True)
         return value / length, length

@@ -91,7 +91,7 @@ def _repeat(value: torch.Tensor, repeats: torch.Tensor, *, axis: int) -> torch.T
 
 def repeat(input: Any, repeats: Any, axis: int | None = None, name: str | None = None) -> Tensor:  # noqa: A002
     """Each element along ``axis`` repeated ``repeats`` times (one number, or one for each); flattened without ``axis``."""
-    with name_scope(name, "Repeat") as scope:
+    with name_scope(name, "Repeat", [input, repeats]) as scope:
         value = convert_to_tensor(input, name="input")
         counts = convert_to_tensor(repeats, preferred_dtype=dtypes.int32, name="repeats")
         if axis is None:
@@ -316,7 +316,7 @@ def meshgrid(*args: Any, indexing: str = "xy", name: str = "meshgrid") -> list[T
     """
     if indexing not in ("xy", "ij"):
         raise ValueError("Argument `indexing` must be either 'xy' or 'ij'")
-    with name_scope(name, "meshgrid"):
+    with name_scope(name, "meshgrid", args):
         count = len(args)
         flat = [reshape(x, [-1 if i == j else 1 for j in range(count)]) for i, x in enumerate(args)]
         sizes = [size(x) for x in args]

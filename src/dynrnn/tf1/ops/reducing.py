@@ -5,6 +5,7 @@ An axis is an input of the operation, as in TensorFlow: it may be a tensor that 
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,7 +16,7 @@ import torch
 from dynrnn.tf1.core import dtypes
 from dynrnn.tf1.core.convert import constant, convert_to_tensor
 from dynrnn.tf1.core.dtypes import DType, as_dtype
-from dynrnn.tf1.core.graph import name_scope
+from dynrnn.tf1.core.graph import graph_of, name_scope
 from dynrnn.tf1.core.infer import constant_value
 from dynrnn.tf1.core.registry import Spec
 from dynrnn.tf1.core.tensor import Tensor
@@ -99,14 +100,19 @@ def _reduction(
         keep_dims: bool | None = None,
     ) -> Tensor:
         axis, keep = _old_names(axis, keepdims, reduction_indices, keep_dims)
-        value = convert_to_tensor(input_tensor, name="input_tensor")
-        return _all_to_scalar(
-            create(op_type, name, value, _reduction_dims(value, axis), keep_dims=keep), axis, keep
-        )
+        with _graph_of(input_tensor):
+            value = convert_to_tensor(input_tensor, name="input_tensor")
+            result = create(op_type, name, value, _reduction_dims(value, axis), keep_dims=keep)
+        return _all_to_scalar(result, axis, keep)
 
     build.__name__ = build.__qualname__ = f"reduce_{op_type.lower()}"
     build.__doc__ = doc
     return build
+
+
+def _graph_of(value: Any) -> contextlib.AbstractContextManager[Any]:
+    """The graph of ``value`` as the default graph."""
+    return graph_of([value]).as_default() if isinstance(value, (Tensor, Variable)) else contextlib.nullcontext()
 
 
 def _old_names(axis: Any, keepdims: bool | None, reduction_indices: Any, keep_dims: bool | None) -> tuple[Any, bool]:
@@ -213,7 +219,7 @@ def reduce_logsumexp(
 ) -> Tensor:
     """``log(sum(exp(x)))`` over ``axis``, without overflow."""
     axis, keep = _old_names(axis, keepdims, reduction_indices, keep_dims)
-    with name_scope(name, "ReduceLogSumExp"):
+    with name_scope(name, "ReduceLogSumExp", [input_tensor]):
         value = convert_to_tensor(input_tensor, name="input_tensor")
         result = create("LogSumExp", "Log", value, _reduction_dims(value, axis), keep_dims=keep)
         return _all_to_scalar(result, axis, keep)
@@ -230,7 +236,7 @@ def reduce_variance(input_tensor: Any, axis: Any = None, keepdims: bool = False,
     Raises:
         TypeError: integers.
     """
-    with name_scope(name, "reduce_variance"):
+    with name_scope(name, "reduce_variance", [input_tensor]):
         value = convert_to_tensor(input_tensor)
         means = reduce_mean(value, axis=axis, keepdims=True)
         if means.dtype.is_integer:
@@ -242,7 +248,7 @@ def reduce_variance(input_tensor: Any, axis: Any = None, keepdims: bool = False,
 
 def reduce_std(input_tensor: Any, axis: Any = None, keepdims: bool = False, name: str | None = None) -> Tensor:
     """Square root of :func:`reduce_variance`."""
-    with name_scope(name, "reduce_std"):
+    with name_scope(name, "reduce_std", [input_tensor]):
         return sqrt(reduce_variance(input_tensor, axis=axis, keepdims=keepdims))
 
 
@@ -258,7 +264,7 @@ def count_nonzero(
 ) -> Tensor:
     """The number of elements over ``axis`` other than zero, False or the empty string."""
     axis, keep = _old_names(axis, keepdims, reduction_indices, keep_dims)
-    with name_scope(name, "count_nonzero"):
+    with name_scope(name, "count_nonzero", [input_tensor]):
         value = convert_to_tensor(input if input_tensor is None else input_tensor, name="input")
         hits = cast(not_equal(value, zeros([], value.dtype.base_dtype)), dtypes.int64)
         return cast(reduce_sum(hits, axis, keep), dtype)

@@ -147,7 +147,7 @@ def random_uniform(
         if kind.is_integer:
             raise ValueError(f"Must specify maxval for integer dtype {kind!r}")
         maxval = 1
-    with name_scope(name, "random_uniform") as scope:
+    with name_scope(name, "random_uniform", [shape, minval]) as scope:
         dims = _shape_tensor(shape)
         low, high = convert_to_tensor(minval, kind, name="min"), convert_to_tensor(maxval, kind, name="max")
         if kind.is_integer:
@@ -188,7 +188,7 @@ def _scaled(
     op_type: str, shape: Any, mean: Any, stddev: Any, dtype: Any, seed: int | None, name: str | None, default: str
 ) -> Tensor:
     kind = as_dtype(dtype).base_dtype
-    with name_scope(name, default) as scope:
+    with name_scope(name, default, [shape, mean]) as scope:
         dims = _shape_tensor(shape)
         center, width = convert_to_tensor(mean, kind, name="mean"), convert_to_tensor(stddev, kind, name="stddev")
         _check_float(kind, default)
@@ -221,7 +221,7 @@ def random_gamma(
     The result has the shape of ``shape`` followed by that of the parameters. No gradient flows to them.
     """
     kind = as_dtype(dtype).base_dtype
-    with name_scope(name, "random_gamma"):
+    with name_scope(name, "random_gamma", [shape, alpha]):
         dims = _shape_tensor(shape)
         power = convert_to_tensor(alpha, kind, name="alpha")
         rate = convert_to_tensor(1 if beta is None else beta, kind, name="beta")
@@ -238,7 +238,7 @@ def random_poisson(
     lam: Any, shape: Any, dtype: Any = dtypes.float32, seed: int | None = None, name: str | None = None
 ) -> Tensor:
     """Poisson distributed: ``shape`` samples for each rate in ``lam``."""
-    with name_scope(name, "random_poisson") as scope:
+    with name_scope(name, "random_poisson", [lam, shape]) as scope:
         rate = convert_to_tensor(lam, preferred_dtype=dtypes.float32, name="lam")
         return create("RandomPoissonV2", scope, _shape_tensor(shape), rate, dtype=as_dtype(dtype), **seed_attrs(seed))
 
@@ -262,7 +262,7 @@ def random_crop(value: Any, size: Any, seed: int | None = None, name: str | None
     Raises:
         tf.errors.InvalidArgumentError: a size larger than the value, at run time.
     """
-    with name_scope(name, "random_crop"):
+    with name_scope(name, "random_crop", [value, size]):
         return create("RandomCrop", None, value, size, **seed_attrs(seed))
 
 
@@ -317,7 +317,7 @@ def multinomial(
     logits: Any, num_samples: Any, seed: int | None = None, name: str | None = None, output_dtype: Any = None
 ) -> Tensor:
     """``num_samples`` class numbers per row of unnormalised log probabilities [batch, classes]."""
-    with name_scope(name, "multinomial"):
+    with name_scope(name, "multinomial", [logits, num_samples]):
         return _draw(logits, num_samples, output_dtype, seed)
 
 
@@ -325,7 +325,7 @@ def categorical(
     logits: Any, num_samples: Any, dtype: Any = None, seed: int | None = None, name: str | None = None
 ) -> Tensor:
     """:func:`multinomial` under its later name."""
-    with name_scope(name, "categorical"):
+    with name_scope(name, "categorical", [logits, num_samples]):
         return _draw(logits, num_samples, dtype, seed)
 
 
@@ -382,7 +382,7 @@ def stateless_uniform(
     kind = as_dtype(dtype).base_dtype
     if maxval is None and kind.is_integer:
         raise ValueError(f"Must specify maxval for integer dtype {kind.name}")
-    with name_scope(name, "stateless_random_uniform") as scope:
+    with name_scope(name, "stateless_random_uniform", [shape, minval]) as scope:
         dims = _shape_tensor(shape)
         low, high = convert_to_tensor(minval, kind, name="min"), convert_to_tensor(1 if maxval is None else maxval, kind, name="max")
         if kind.is_integer:
@@ -395,7 +395,7 @@ def _stateless_scaled(
     op_type: str, default: str, shape: Any, seed: Any, mean: Any, stddev: Any, dtype: Any, name: str | None
 ) -> Tensor:
     kind = as_dtype(dtype).base_dtype
-    with name_scope(name, default) as scope:
+    with name_scope(name, default, [shape, mean]) as scope:
         dims = _shape_tensor(shape)
         center, width = convert_to_tensor(mean, kind, name="mean"), convert_to_tensor(stddev, kind, name="stddev")
         noise = create(op_type, None, dims, seed, dtype=kind)

@@ -123,7 +123,7 @@ def batch_gather(params: Any, indices: Any, name: str | None = None) -> Tensor:
     Raises:
         ValueError: the rank of ``indices`` is not known.
     """
-    with name_scope(name, "BatchGather"):
+    with name_scope(name, "BatchGather", [params, indices]):
         index = convert_to_tensor(indices, name="indices")
         if index.shape.ndims is None:
             raise ValueError("batch_gather does not allow indices with unknown shape.")
@@ -202,7 +202,7 @@ def boolean_mask(tensor: Any, mask: Any, name: str = "boolean_mask", axis: Any =
     Raises:
         ValueError: a mask that is a scalar or of unknown rank, or whose shape does not fit.
     """
-    with name_scope(name, "boolean_mask"):
+    with name_scope(name, "boolean_mask", [tensor, mask]):
         value, hits = convert_to_tensor(tensor, name="tensor"), convert_to_tensor(mask, dtypes.bool_, name="mask")
         if hits.shape.ndims == 0:
             raise ValueError("mask cannot be scalar.")
@@ -225,7 +225,7 @@ def sequence_mask(lengths: Any, maxlen: Any = None, dtype: Any = dtypes.bool_, n
     Raises:
         ValueError: ``maxlen`` is not a scalar.
     """
-    with name_scope(name, "SequenceMask"):
+    with name_scope(name, "SequenceMask", [lengths, maxlen]):
         value = convert_to_tensor(lengths)
         if maxlen is None:
             longest = reduce_max(value)
@@ -288,7 +288,7 @@ def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None)
         ValueError: only one of x and y, or shapes that do not fit.
     """
     if x is None and y is None:
-        with name_scope(name, "Where") as scope:
+        with name_scope(name, "Where", [condition, x]) as scope:
             return create("Where", scope, convert_to_tensor(condition, preferred_dtype=dtypes.bool_, name="condition"))
     if x is None or y is None:
         raise ValueError("x and y must both be non-None or both be None.")

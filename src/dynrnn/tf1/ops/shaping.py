@@ -56,7 +56,7 @@ def _shape_n(*values: Any, out_type: dtypes.DType) -> list[torch.Tensor]:
 def shape(input: Any, name: str | None = None, out_type: Any = None) -> Tensor:  # noqa: A002
     """The shape at run time, as an integer vector; a constant where it is known."""
     kind = as_dtype(out_type or dtypes.int32)
-    with name_scope(name, "Shape") as scope:
+    with name_scope(name, "Shape", [input]) as scope:
         value = convert_to_tensor(input)
         if value.shape.is_fully_defined():
             return constant(np.array(value.shape.as_list(), kind.as_numpy_dtype), name=scope)
@@ -76,7 +76,7 @@ def _size(value: Any, *, out_type: dtypes.DType) -> torch.Tensor:
 def size(input: Any, name: str | None = None, out_type: Any = None) -> Tensor:  # noqa: A002
     """The number of elements at run time; a constant where it is known."""
     kind = as_dtype(out_type or dtypes.int32)
-    with name_scope(name, "Size") as scope:
+    with name_scope(name, "Size", [input]) as scope:
         value = convert_to_tensor(input)
         count = value.shape.num_elements()
         if count is not None:
@@ -91,7 +91,7 @@ def _rank(value: Any) -> torch.Tensor:
 
 def rank(input: Any, name: str | None = None) -> Tensor:  # noqa: A002
     """The number of dimensions at run time; a constant where it is known."""
-    with name_scope(name, "Rank") as scope:
+    with name_scope(name, "Rank", [input]) as scope:
         value = convert_to_tensor(input)
         if value.shape.ndims is not None:
             return constant(value.shape.ndims, dtypes.int32, name=scope)
@@ -202,7 +202,7 @@ def _transpose(value: Any, perm: torch.Tensor, *, conjugate: bool = False) -> An
 
 def transpose(a: Any, perm: Any = None, name: str = "transpose", conjugate: bool = False) -> Tensor:
     """The dimensions in the order ``perm``; reversed by default."""
-    with name_scope(name, "transpose") as scope:
+    with name_scope(name, "transpose", [a, perm]) as scope:
         value = convert_to_tensor(a, name="a")
         attrs = {"conjugate": True} if conjugate else {}
         if perm is None:
@@ -226,7 +226,7 @@ def matrix_transpose(a: Any, name: str = "matrix_transpose", conjugate: bool = F
     from dynrnn.tf1.ops.filling import range_
     from dynrnn.tf1.ops.joining import concat
 
-    with name_scope(name, "matrix_transpose"):
+    with name_scope(name, "matrix_transpose", [a]):
         value = convert_to_tensor(a, name="a")
         ndims = value.shape.ndims
         if ndims is None:

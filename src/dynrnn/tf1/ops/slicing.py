@@ -17,7 +17,7 @@ import torch
 
 from dynrnn.tf1.core import dtypes
 from dynrnn.tf1.core.convert import constant
-from dynrnn.tf1.core.graph import name_scope
+from dynrnn.tf1.core.graph import get_default_graph, graph_of, name_scope
 from dynrnn.tf1.core.infer import constant_value, constant_value_as_shape
 from dynrnn.tf1.core.registry import Spec
 from dynrnn.tf1.core.tensor import Tensor
@@ -223,6 +223,10 @@ def getitem(tensor: Any, key: Any) -> Tensor:
         from dynrnn.tf1.ops.selecting import boolean_mask
 
         return boolean_mask(tensor, key)
+    graph = graph_of([tensor])
+    if graph is not get_default_graph():
+        with graph.as_default():
+            return getitem(tensor, key)
     begin: list[Any] = []
     end: list[Any] = []
     strides: list[Any] = []

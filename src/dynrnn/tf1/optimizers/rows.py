@@ -14,6 +14,7 @@ from dynrnn.tf1.array_ops import concat, reshape
 from dynrnn.tf1.core.gradients import _reachable
 from dynrnn.tf1.core.graph import Operation
 from dynrnn.tf1.core.tensor import Tensor
+from dynrnn.tf1.ops.shape_rules import static_int
 from dynrnn.tf1.core.variables import Variable
 
 __all__ = ["touched_rows"]
@@ -59,7 +60,7 @@ def _reads(tensor: Tensor, variable: Variable) -> bool:
 
 
 def _looks_up(op: Operation, variable: Variable) -> bool:
-    return op.type == "GatherV2" and op.attrs["axis"] == 0 and _reads(op.inputs[0], variable)
+    return op.type == "GatherV2" and static_int(op.inputs[2]) == 0 and _reads(op.inputs[0], variable)
 
 
 def _gradient_before(grad: Tensor, variable: Variable) -> Tensor | None:

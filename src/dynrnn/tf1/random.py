@@ -1,0 +1,40 @@
+"""``tf.random``: random tensors under their later names."""
+
+from __future__ import annotations
+
+from dynrnn.tf1._namespace import missing
+from dynrnn.tf1.ops.joining import split
+from dynrnn.tf1.ops.sampling import (
+    categorical,
+    get_seed,
+    multinomial,
+    set_random_seed,
+    stateless_normal,
+    stateless_truncated_normal,
+    stateless_uniform,
+    truncated_normal,
+)
+from dynrnn.tf1.ops.sampling import random_gamma as gamma
+from dynrnn.tf1.ops.sampling import random_normal as normal
+from dynrnn.tf1.ops.sampling import random_poisson as poisson
+from dynrnn.tf1.ops.sampling import random_shuffle as shuffle
+from dynrnn.tf1.ops.sampling import random_uniform as uniform
+
+__all__ = [
+    "categorical",
+    "gamma",
+    "get_seed",
+    "multinomial",
+    "normal",
+    "poisson",
+    "set_random_seed",
+    "shuffle",
+    "split",
+    "stateless_normal",
+    "stateless_truncated_normal",
+    "stateless_uniform",
+    "truncated_normal",
+    "uniform",
+]
+
+__getattr__ = missing(__name__, globals())

@@ -1,0 +1,29 @@
+"""``tf.strings``: functions of strings."""
+
+from __future__ import annotations
+
+from dynrnn.tf1._namespace import missing
+from dynrnn.tf1.ops.joining import split
+from dynrnn.tf1.ops.texts import as_string, reduce_join, regex_replace, substr
+from dynrnn.tf1.ops.texts import string_join as join
+from dynrnn.tf1.ops.texts import string_length as length
+from dynrnn.tf1.ops.texts import string_lower as lower
+from dynrnn.tf1.ops.texts import string_strip as strip
+from dynrnn.tf1.ops.texts import string_to_number as to_number
+from dynrnn.tf1.ops.texts import string_upper as upper
+
+__all__ = [
+    "as_string",
+    "join",
+    "length",
+    "lower",
+    "reduce_join",
+    "regex_replace",
+    "split",
+    "strip",
+    "substr",
+    "to_number",
+    "upper",
+]
+
+__getattr__ = missing(__name__, globals())
