@@ -196,6 +196,15 @@ def test_batch_norm(session: Any, shape: list[int], unbiased: bool, fed: bool, c
         np.testing.assert_allclose(session.run(tf.global_variables()[-1]), found["moving_variance"], rtol=1e-6)
 
 
+def test_batch_norm_of_matrices_channels_first(session: Any) -> None:
+    data = np.random.randn(6, 3).astype("f")
+    y = layers.batch_norm(tf.constant(data), data_format="NCHW")
+    session.run(tf.global_variables_initializer())
+    np.testing.assert_allclose(
+        session.run(y), (data - data.mean(0)) / np.sqrt(data.var(0) + 1e-3), rtol=1e-3, atol=1e-5
+    )
+
+
 def test_batch_norm_channels_first_and_inference(session: Any) -> None:
     data = np.random.randn(2, 3, 4, 5).astype("f")
     x = tf.constant(data)

@@ -128,6 +128,8 @@ def test_static_shapes(function: Any) -> None:
     assert shape([3, 4], [None, 4]).as_list() == [3]
     assert shape([None, 2, 4], [5, None, 4]).as_list() == [5, 2]
     assert shape([None, 4], None).ndims is None
+    first = function(tf.placeholder(tf.float32, [3, None, 5]), tf.placeholder(tf.float32, [3, None, 5]), axis=0)
+    assert first.get_shape().as_list() == [None, 5]
     with pytest.raises(ValueError, match="Dimensions must be equal, but are 5 and 4"):
         shape([None, 5], [None, 4])
     with pytest.raises(ValueError, match="out of range"):

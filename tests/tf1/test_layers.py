@@ -419,6 +419,21 @@ def test_own_layer(session: Any) -> None:
     np.testing.assert_allclose(values[1], 2 * values[0], rtol=1e-6)
 
 
+def test_a_layer_that_forgets_to_say_that_it_is_built_is_built_once() -> None:
+    class Forgetful(tf.layers.Layer):
+        def build(self, input_shape: Any) -> None:
+            self.scale = self.add_weight("scale", [3])
+
+        def call(self, inputs: Any) -> Any:
+            return inputs * self.scale
+
+    layer = Forgetful()
+    layer(tf.ones([2, 3]))
+    layer(tf.ones([2, 3]))
+    assert _names() == ["forgetful/scale:0"]
+    assert layer.weights == [layer.scale]
+
+
 def test_layer_without_methods_is_the_identity(session: Any) -> None:
     layer = tf.layers.Layer(name="nothing")
     assert session.run(layer(tf.ones([2]))).tolist() == [1.0, 1.0]

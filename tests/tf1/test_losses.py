@@ -96,6 +96,14 @@ def test_weight_0_leaves_neither_nan_nor_gradient(name: str) -> None:
     assert not gradients[-1].any()
 
 
+def test_weight_0_hides_losses_that_are_not_finite() -> None:
+    """The sum is NaN; it is divided by the number of weights other than 0, and a division by 0 gives 0."""
+    losses = np.array([np.inf, np.nan, 1.0], "f")
+    assert evaluate(lambda x: tf.losses.compute_weighted_loss(x, 0.0), losses) == 0
+    assert evaluate(tf.losses.compute_weighted_loss, losses, np.array(0.0, "f")) == 0
+    assert evaluate(tf.losses.compute_weighted_loss, losses, np.zeros(3, "f")) == 0
+
+
 def test_the_older_name_of_a_reduction() -> None:
     assert tf.losses.Reduction.SUM_OVER_NONZERO_WEIGHTS == tf.losses.Reduction.SUM_BY_NONZERO_WEIGHTS
     with pytest.raises(ValueError, match="Invalid Reduction Key average"):

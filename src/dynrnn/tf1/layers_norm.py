@@ -140,22 +140,22 @@ class BatchNormalization(Layer):
 
     def call(self, inputs: Any, training: Any = False) -> Tensor:
         """The normalised inputs; ``training`` is a bool or a boolean tensor."""
-        outputs, mean, variance, momentum = (self._fused if self.fused else self._stepwise)(inputs, training)
+        outputs, mean, variance = (self._fused if self.fused else self._stepwise)(inputs, training)
         if static_bool(training) is not False:
             for variable, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
-                self.add_update(self._update(variable, value, momentum, training))
+                self.add_update(self._update(variable, value, training))
         return outputs
 
-    def _update(self, variable: Variable, value: Tensor, momentum: Any, training: Any) -> Tensor:
+    def _update(self, variable: Variable, value: Tensor, training: Any) -> Tensor:
         if self.fused:
-            return moving_average_update(variable, value, momentum)
+            return moving_average_update(variable, value, self.momentum)
         return smart_cond(
             training,
-            lambda: moving_average_update(variable, value, momentum),
+            lambda: moving_average_update(variable, value, self.momentum),
             lambda: array_ops.identity(variable),
         )
 
-    def _stepwise(self, inputs: Tensor, training: Any) -> tuple[Tensor, Tensor, Tensor, Any]:
+    def _stepwise(self, inputs: Tensor, training: Any) -> tuple[Tensor, Tensor, Tensor]:
         rank = len(inputs.shape)
         known = static_bool(training)
         batch_mean, batch_variance = self.moving_mean.value(), self.moving_variance.value()
@@ -179,9 +179,9 @@ class BatchNormalization(Layer):
             inputs, along(mean), along(variance), along(self.beta), along(self.gamma), self.epsilon
         )
         outputs.set_shape(inputs.shape)
-        return outputs, batch_mean, batch_variance, self.momentum
+        return outputs, batch_mean, batch_variance
 
-    def _fused(self, inputs: Tensor, training: Any) -> tuple[Tensor, Tensor, Tensor, Any]:
+    def _fused(self, inputs: Tensor, training: Any) -> tuple[Tensor, Tensor, Tensor]:
         size = self.moving_mean.shape[0].value
         kind = self.moving_mean.dtype.base_dtype
         gamma = constant(1.0, kind, [size]) if self.gamma is None else self.gamma
@@ -193,9 +193,8 @@ class BatchNormalization(Layer):
             return fused_batch_norm(inputs, gamma, beta, mean, variance, self.epsilon, layout, of_batch)
 
         outputs, mean, variance = smart_cond(training, lambda: normed(True), lambda: normed(False))
-        # not training, the averages move towards themselves by nothing
-        momentum = smart_cond(training, lambda: constant(self.momentum, kind), lambda: constant(1.0, kind))
-        return outputs, mean, variance, momentum
+        # not training, these are the averages themselves, which the updates therefore leave where they are
+        return outputs, mean, variance
 
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         """``input_shape``."""

@@ -67,6 +67,21 @@ def _static_batch(batch_size: Any) -> int | None:
     return int(batch_size)
 
 
+# the attributes under which TensorFlow's cells hold their variables, which programs that extend the cells use
+_ATTRIBUTES = {
+    "kernel": "_kernel",
+    "bias": "_bias",
+    "gates/kernel": "_gate_kernel",
+    "gates/bias": "_gate_bias",
+    "candidate/kernel": "_candidate_kernel",
+    "candidate/bias": "_candidate_bias",
+    "w_f_diag": "_w_f_diag",
+    "w_i_diag": "_w_i_diag",
+    "w_o_diag": "_w_o_diag",
+    "projection/kernel": "_proj_kernel",
+}
+
+
 class RNNCell(LayerScope, cells.RNNCell):
     """Base class of cells: ``output, new_state = cell(inputs, state, scope=None)``.
 
@@ -215,6 +230,8 @@ class RNNCell(LayerScope, cells.RNNCell):
             **kwargs,
         )
         self._set_weight(name, variable)
+        if name in _ATTRIBUTES:
+            setattr(self, _ATTRIBUTES[name], variable)
         return variable
 
     def add_variable(
@@ -337,6 +354,11 @@ class _Wrapper(RNNCell):
         return _cell_zero_state(self.cell, batch_size, dtype)
 
 
+def _constant_or_self(value: Any) -> Any:
+    known = constant_value(value) if isinstance(value, Tensor) else None
+    return value if known is None else float(known)
+
+
 def _cell_zero_state(cell: Any, batch_size: Any, dtype: DType) -> Any:
     if hasattr(cell, "zero_state"):
         return cell.zero_state(batch_size, dtype)
@@ -386,6 +408,19 @@ class MultiRNNCell(RNNCell, cells.MultiRNNCell):
 
 class DropoutWrapper(_Wrapper, cells.DropoutWrapper):
     """`dynrnn.cells.DropoutWrapper` in a graph; every run of a session draws its masks."""
+
+    def __init__(
+        self,
+        cell: Any,
+        input_keep_prob: Any = 1.0,
+        output_keep_prob: Any = 1.0,
+        state_keep_prob: Any = 1.0,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        # a constant tensor counts as its value
+        probs = [_constant_or_self(p) for p in (input_keep_prob, output_keep_prob, state_keep_prob)]
+        super().__init__(cell, *probs, *args, **kwargs)
 
     def call(self, inputs: Any, state: Any) -> Any:
         """One step."""

@@ -73,7 +73,7 @@ def constants(tf: Any, np: Any) -> Any:
         tf.range(5),
         tf.range(1.0, 2.0, 0.25),
         tf.eye(3),
-        tf.random_uniform([2, 2]),
+        tf.random_uniform([2, 2], -1.0, 1.0),
         tf.random_normal([2, 2]),
         tf.truncated_normal([2, 2]),
         tf.no_op(),

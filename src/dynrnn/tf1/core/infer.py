@@ -32,6 +32,8 @@ __all__ = [
     "constant_value",
     "constant_value_as_shape",
     "infer_specs",
+    "partial_array",
+    "partial_value",
     "same_as_first",
 ]
 
@@ -161,15 +163,21 @@ def constant_value(tensor: Tensor) -> np.ndarray | None:
     return value.numpy() if isinstance(value, torch.Tensor) else value
 
 
-def partial_value(tensor: Tensor) -> list[int | None] | None:
-    """The elements of an integer vector, None for those that are not known; None when not even their number is."""
-    if tensor.shape.ndims not in (1, None):
-        return None
+def partial_array(tensor: Tensor) -> np.ndarray | None:
+    """The elements of an integer tensor as an array of objects, None for those not known; None without a shape."""
     memo: dict[Tensor, Any] = {}
     part = partial_of(tensor, lambda t: _evaluate(t, memo))
-    if part is None or part.values.dim() != 1:
+    if part is None:
         return None
-    return [v if k else None for v, k in zip(part.values.tolist(), part.known.tolist(), strict=True)]
+    array = part.values.numpy().astype(object)
+    array[~part.known.numpy()] = None
+    return array
+
+
+def partial_value(tensor: Tensor) -> list[int | None] | None:
+    """The elements of an integer vector, None for those that are not known; None when not even their number is."""
+    array = partial_array(tensor) if tensor.shape.ndims in (1, None) else None
+    return None if array is None or array.ndim != 1 else array.tolist()
 
 
 def constant_value_as_shape(tensor: Tensor) -> TensorShape:

@@ -22,12 +22,7 @@ _MAX_ELEMENTS = 64
 _MAX_VISITED = 200
 
 # operations that move the elements of their first inputs; what the other inputs say must be known
-_MOVES = frozenset(
-    "Identity Reshape ExpandDims Squeeze Transpose StridedSlice Slice GatherV2 Tile Unpack StopGradient ReverseV2 "
-    "EnsureShape Split SplitV".split()
-)
-# the data is the second input of these
-_DATA_SECOND = frozenset({"Split"})
+_MOVES = frozenset("Identity ExpandDims Squeeze StridedSlice Slice Unpack StopGradient".split())
 _JOINS = frozenset({"Pack", "ConcatV2"})
 _ELEMENTWISE = frozenset("Add Sub Mul FloorDiv FloorMod TruncateDiv Maximum Minimum Neg Abs Cast".split())
 
@@ -75,6 +70,13 @@ def _unknown(tensor: Tensor) -> Partial | None:
     return Partial(torch.ones(shape, dtype=tensor.dtype.torch_dtype), torch.zeros(shape, dtype=torch.bool))
 
 
+def _element(tensor: Tensor) -> Partial | None:
+    """An unknown element of a vector that is packed of scalars, where not even the rank of the element is known."""
+    if tensor.op.type != "Pack" or tensor.shape.ndims not in (1, None):
+        return None
+    return Partial(torch.ones([], dtype=tensor.dtype.torch_dtype), torch.zeros([], dtype=torch.bool))
+
+
 def _by_operation(
     tensor: Tensor, constant: Callable[[Tensor], Any], memo: dict[Tensor, Partial | None]
 ) -> Partial | None:
@@ -100,7 +102,7 @@ def _by_operation(
             value = constant(source)
             parts.append(None if value is None else Partial(value, value))
         else:
-            parts.append(partial_of(source, constant, memo))
+            parts.append(partial_of(source, constant, memo) or _element(tensor))
     if any(p is None for p in parts):
         return None
     try:
@@ -124,6 +126,4 @@ def _steering(op_type: str, count: int) -> set[int]:
     """The inputs that say where elements go rather than what they are."""
     if op_type == "ConcatV2":
         return {count - 1}
-    if op_type in _DATA_SECOND:
-        return {0}
     return set(range(1, count)) if op_type in _MOVES else set()

@@ -79,9 +79,9 @@ class Tensor(Operators):
 
     def eval(self, feed_dict: Any = None, session: Any = None) -> Any:
         """The value in ``session`` or the default session, as a numpy array."""
-        from dynrnn.tf1.core.graph import _session_for
+        from dynrnn.tf1.core.operation import session_for
 
-        return _session_for("evaluate tensor", "eval", session, self.graph).run(self, feed_dict)
+        return session_for("evaluate tensor", "eval", session, self.graph).run(self, feed_dict)
 
     @classmethod
     def __torch_function__(

@@ -379,9 +379,9 @@ class Variable(Operators):
         Raises:
             ValueError: a value of another shape, or no session.
         """
-        from dynrnn.tf1.core.graph import _session_for
+        from dynrnn.tf1.core.operation import session_for
 
-        session = _session_for("load variable", "load", session, self._graph)
+        session = session_for("load variable", "load", session, self._graph)
         made = make_value(np.asarray(value, dtype=self._dtype.base_dtype.as_numpy_dtype), self._dtype.base_dtype)
         if not self._shape.is_compatible_with(tuple(made.shape)):
             raise ValueError(

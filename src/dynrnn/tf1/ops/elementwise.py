@@ -246,7 +246,7 @@ def imag(input: Any, name: str | None = None) -> Tensor:  # noqa: A002
     """Imaginary part; 0 for real numbers."""
     with name_scope(name, "Imag", [input]) as scope:
         value = convert_to_tensor(input, name="input")
-        return _imag(value, scope) if value.dtype.is_complex else create("ZerosLike", scope, value)
+        return _imag(value, scope) if value.dtype.is_complex else create("ZerosLike", "zeros_like", value)
 
 
 def angle(input: Any, name: str | None = None) -> Tensor:  # noqa: A002

@@ -77,7 +77,7 @@ def _filled(shape: Any, value: int, dtype: Any, name: str | None, default_name: 
                 if math.prod(dims) < _SMALL:
                     return constant(number, kind, dims, name=scope)
                 shape = constant(np.array(dims, np.int32), name="shape_as_tensor")
-        elif shape.shape.ndims == 0:
+        if isinstance(shape, (Tensor, Variable)) and shape.shape.ndims in (0, None):
             shape = reshape(shape, [-1])
         return fill(shape, constant(number, kind), name=scope)
 

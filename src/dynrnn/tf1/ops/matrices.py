@@ -254,7 +254,7 @@ def _invertible(run: Callable[..., torch.Tensor], *args: Any, **kwargs: Any) -> 
     try:
         return run(*args, **kwargs)
     except torch.linalg.LinAlgError:
-        raise ValueError("Input matrix is not invertible.") from None
+        raise ValueError("Input is not invertible.") from None
 
 
 @operation("MatrixDeterminant", "input:T", _infer_per_matrix, T=SOLVABLE)

@@ -99,12 +99,12 @@ def _infer_sort(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
 
 @operation("Sort", "values:T", _infer_sort, T=REALS)
 def _sort(values: torch.Tensor, *, axis: int, descending: bool) -> torch.Tensor:
-    return torch.sort(values, axis, descending=descending, stable=True).values
+    return torch.sort(values, dim=axis, descending=descending, stable=True).values
 
 
 @operation("ArgSort", "values:T", _infer_sort, differentiable=False, T=REALS)
 def _argsort(values: torch.Tensor, *, axis: int, descending: bool, dtype: DType) -> torch.Tensor:
-    return torch.sort(values, axis, descending=descending, stable=True).indices.to(dtype.torch_dtype)
+    return torch.sort(values, dim=axis, descending=descending, stable=True).indices.to(dtype.torch_dtype)
 
 
 def _descending(direction: str) -> bool:

@@ -12,12 +12,14 @@ from dynrnn import sequence
 from dynrnn.tf1.core import dtypes
 from dynrnn.tf1.core.convert import convert_to_tensor
 from dynrnn.tf1.core.graph import name_scope
-from dynrnn.tf1.core.infer import constant_value, same_as_first
+from dynrnn.tf1.core.infer import constant_value, partial_array, same_as_first
 from dynrnn.tf1.core.registry import Spec
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.tensor_shape import TensorShape, unknown_shape
+from dynrnn.tf1.core.variables import Variable
 from dynrnn.tf1.ops.arithmetic import multiply
 from dynrnn.tf1.ops.filling import ones
+from dynrnn.tf1.ops.inputs import stop_gradient
 from dynrnn.tf1.ops.joining import stack
 from dynrnn.tf1.ops.shape_rules import merge_dims, of_rank, static_ints
 from dynrnn.tf1.ops.shaping import reshape, size
@@ -44,10 +46,11 @@ def _infer_tile(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
     times = static_ints(inputs[1])
     if source.ndims is not None and length is not None:
         of_rank(source, length)
-    if times is None or source.ndims is None:
+    if times is None:
         return [(dtype, unknown_shape(source.ndims if length is None else length))]
-    dims = [None if d is None or m is None else d * m for d, m in zip(source.as_list(), times, strict=True)]
-    return [(dtype, TensorShape(dims))]
+    dims = of_rank(source, len(times)).as_list()
+    sizes = [0 if 0 in pair else None if None in pair else pair[0] * pair[1] for pair in zip(dims, times, strict=True)]  # type: ignore[operator]
+    return [(dtype, TensorShape(sizes))]
 
 
 @operation("Tile", "input:T multiples:Tmultiples", _infer_tile, Tmultiples=INDEX)
@@ -74,10 +77,9 @@ def _infer_repeat(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]
     if source.ndims is None:
         return [(dtype, unknown_shape())]
     dims = source.as_list()
-    total = None
-    if counts is not None and (counts.size != 1 or dims[axis] is not None):
-        total = int(counts.sum()) * (dims[axis] if counts.size == 1 else 1)  # type: ignore[operator]
-    dims[axis] = total
+    size_ = dims[axis]
+    # the sum of several counts is not looked at, in TensorFlow neither
+    dims[axis] = None if counts is None or counts.ndim or size_ is None else size_ * int(counts)
     return [(dtype, TensorShape(dims))]
 
 
@@ -112,12 +114,14 @@ def _infer_pad(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
     if rank is None:
         return [(dtype, unknown_shape())]
     of_rank(source, rank)
-    known = constant_value(inputs[1])
+    known = partial_array(inputs[1])
     if known is None or source.ndims is None:
         return [(dtype, unknown_shape(rank))]
-    dims = [None if d is None else d + int(a) + int(b) for d, (a, b) in zip(source.as_list(), known, strict=True)]
-    if known.size and known.min() < 0:
-        raise ValueError(f"Paddings must be non-negative, got {known.tolist()}")
+    dims: list[int | None] = []
+    for size_, (before, after) in zip(source.as_list(), known.tolist(), strict=True):
+        if (before or 0) < 0 or (after or 0) < 0:
+            raise ValueError(f"Paddings must be non-negative, got {known.tolist()}")
+        dims.append(None if None in (size_, before, after) else size_ + before + after)
     return [(dtype, TensorShape(dims))]
 
 
@@ -185,7 +189,10 @@ def pad(tensor: Any, paddings: Any, mode: str = "CONSTANT", name: str | None = N
     if kind == "CONSTANT":
         if not isinstance(constant_values, Tensor) and np.ndim(constant_values) == 0 and constant_values == 0:
             return create("Pad", name or "Pad", tensor, paddings)
-        return create("PadV2", name, tensor, paddings, constant_values)
+        # as in TensorFlow, the value gets no derivative
+        symbolic = isinstance(constant_values, (Tensor, Variable))
+        filler = stop_gradient(constant_values) if symbolic else constant_values
+        return create("PadV2", name, tensor, paddings, filler)
     if kind not in ("REFLECT", "SYMMETRIC"):
         raise ValueError(f"Unknown padding mode: {mode}")
     return create("MirrorPad", name, tensor, paddings, mode=kind)

@@ -219,9 +219,9 @@ def reduce_logsumexp(
 ) -> Tensor:
     """``log(sum(exp(x)))`` over ``axis``, without overflow."""
     axis, keep = _old_names(axis, keepdims, reduction_indices, keep_dims)
-    with name_scope(name, "ReduceLogSumExp", [input_tensor]):
+    with name_scope(name, "ReduceLogSumExp", [input_tensor]) as scope:
         value = convert_to_tensor(input_tensor, name="input_tensor")
-        result = create("LogSumExp", "Log", value, _reduction_dims(value, axis), keep_dims=keep)
+        result = create("LogSumExp", scope, value, _reduction_dims(value, axis), keep_dims=keep)
         return _all_to_scalar(result, axis, keep)
 
 
@@ -300,7 +300,7 @@ def _infer_arg(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
     return [(attrs["output_type"], TensorShape([d for i, d in enumerate(source) if i != axis % source.ndims]))]
 
 
-def _arg(find: Callable[..., Any]) -> Callable[..., torch.Tensor]:
+def _arg(find: Callable[..., Any], worst: float) -> Callable[..., torch.Tensor]:
     def kernel(x: torch.Tensor, dimension: torch.Tensor, *, output_type: DType) -> torch.Tensor:
         axis = int(dimension)
         if not -x.dim() <= axis < x.dim():
@@ -308,6 +308,9 @@ def _arg(find: Callable[..., Any]) -> Callable[..., torch.Tensor]:
         if x.shape[axis] == 0:
             raise ValueError(f"Reduction axis {axis} is empty in shape {list(x.shape)}".replace(" [", " [").replace(", ", ","))
         array = (x.detach().float() if x.dtype is torch.bfloat16 else x.detach()).numpy()
+        if array.dtype.kind == "f" and np.isnan(array).any():
+            # NaN is never the extreme
+            array = np.where(np.isnan(array), worst, array)
         # numpy guarantees the first of equal values, as TensorFlow does; torch does not
         return torch.from_numpy(np.asarray(find(array, axis))).to(output_type.torch_dtype)
 
@@ -317,8 +320,8 @@ def _arg(find: Callable[..., Any]) -> Callable[..., torch.Tensor]:
 _ARGUMENTS = "input:T dimension:Tidx"
 _COMPARABLE = Types((*REALS.names, "bool"))
 _AXIS = Types(("int16", "int32", "int64"), dtypes.int32)
-operation("ArgMax", _ARGUMENTS, _infer_arg, differentiable=False, T=_COMPARABLE, Tidx=_AXIS)(_arg(np.argmax))
-operation("ArgMin", _ARGUMENTS, _infer_arg, differentiable=False, T=_COMPARABLE, Tidx=_AXIS)(_arg(np.argmin))
+operation("ArgMax", _ARGUMENTS, _infer_arg, differentiable=False, T=_COMPARABLE, Tidx=_AXIS)(_arg(np.argmax, -np.inf))
+operation("ArgMin", _ARGUMENTS, _infer_arg, differentiable=False, T=_COMPARABLE, Tidx=_AXIS)(_arg(np.argmin, np.inf))
 
 
 def _arg_extreme(op_type: str, value: Any, axis: Any, dimension: Any, output_type: Any, name: str | None) -> Tensor:

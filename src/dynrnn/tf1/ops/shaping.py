@@ -18,7 +18,7 @@ from dynrnn.tf1.core.registry import Spec
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.tensor_shape import TensorShape, as_shape, unknown_shape
 from dynrnn.tf1.core.torch_bridge import translates
-from dynrnn.tf1.ops.shape_rules import brackets, element_count, of_rank, scalars_of, static_int, static_ints
+from dynrnn.tf1.ops.shape_rules import brackets, element_count, merge_dims, of_rank, scalars_of, static_int, static_ints
 from dynrnn.tf1.ops.signature import INDEX, create, create_many, operation
 
 __all__ = [
@@ -245,10 +245,8 @@ def matrix_transpose(a: Any, name: str = "matrix_transpose", conjugate: bool = F
 def _infer_expand_dims(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
     source, dtype = inputs[0].shape, inputs[0].dtype.base_dtype
     axis = static_int(inputs[1])
-    if source.ndims is None:
+    if source.ndims is None or axis is None:
         return [(dtype, unknown_shape())]
-    if axis is None:
-        return [(dtype, unknown_shape(source.ndims + 1))]
     if not -source.ndims - 1 <= axis <= source.ndims:
         raise ValueError(f"dim {axis} not in the interval [{-source.ndims - 1}, {source.ndims}].")
     dims = source.as_list()
@@ -338,10 +336,12 @@ def _infer_broadcast_to(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list
             raise ValueError(
                 f"Shape must be at most rank {target.ndims} but is rank {source.ndims}"
             )
-        # unlike in arithmetic only the left side may grow
-        for s, t in zip(reversed(source.as_list()), reversed(target.as_list()), strict=False):
-            if s is not None and t is not None and s != t and s != 1:
-                raise ValueError(f"Dimensions must be equal, but are {s} and {t}")
+        dims = target.as_list()
+        # unlike in arithmetic only the source's dimensions of 1 may grow
+        for i, size in enumerate(reversed(source.as_list()), 1):
+            if size not in (None, 1):
+                dims[-i] = merge_dims(size, dims[-i])
+        target = TensorShape(dims)
     return [(inputs[0].dtype.base_dtype, target)]
 
 

@@ -1,0 +1,653 @@
+"""Cells of the TF1 face: scopes and reuse, cells that programs write, wrappers in any order, dropout, zero states."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dynrnn.tf1 as tf
+
+rnn = tf.nn.rnn_cell
+B, D, N = 2, 3, 4
+
+
+@pytest.fixture(autouse=True)
+def session() -> Iterator[Any]:
+    with tf.Graph().as_default(), tf.Session() as sess, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield sess
+
+
+def _x(depth: int = D, name: str = "x") -> Any:
+    return tf.placeholder(tf.float32, [B, depth], name=name)
+
+
+def _names() -> list[str]:
+    return [v.op.name for v in tf.global_variables()]
+
+
+def _step(cell: Any, x: Any = None, **kwargs: Any) -> Any:
+    x = _x() if x is None else x
+    return cell(x, cell.zero_state(B, tf.float32), **kwargs)
+
+
+# --- scopes and reuse -----------------------------------------------------------------------------------------------------
+
+
+def test_the_scope_is_that_of_the_first_call_not_of_the_construction() -> None:
+    with tf.variable_scope("made"):
+        one, two = rnn.GRUCell(N), rnn.GRUCell(N)
+    with tf.variable_scope("called"):
+        _step(two)
+        _step(one)
+    assert [n for n in _names() if n.endswith("gates/kernel")] == [
+        *("called/gru_cell/gates/kernel", "called/gru_cell_1/gates/kernel"),
+    ]
+    assert two.trainable_variables[0].op.name == "called/gru_cell/gates/kernel"
+
+
+def test_a_cell_called_again_keeps_its_variables_wherever_it_is() -> None:
+    cell = rnn.BasicLSTMCell(N)
+    _step(cell)
+    with tf.variable_scope("elsewhere"):
+        _step(cell)
+        tf.nn.dynamic_rnn(cell, tf.zeros([B, 5, D]), dtype=tf.float32)
+    assert _names() == ["basic_lstm_cell/kernel", "basic_lstm_cell/bias"]
+
+
+def test_names_given_to_cells() -> None:
+    _step(rnn.GRUCell(N, name="mine"))
+    assert _names()[0] == "mine/gates/kernel"
+    _step(rnn.BasicRNNCell(N), scope="given")
+    assert _names()[-1] == "given/bias"
+
+
+def test_a_scope_given_at_the_call() -> None:
+    with tf.variable_scope("outer") as outer:
+        pass
+    _step(rnn.BasicRNNCell(N), scope=outer)
+    assert _names() == ["outer/kernel", "outer/bias"]
+
+
+def test_a_new_cell_in_the_scope_of_another() -> None:
+    x = tf.zeros([B, 5, D])
+    tf.nn.dynamic_rnn(rnn.LSTMCell(N), x, dtype=tf.float32)
+    with pytest.raises(ValueError) as caught:
+        tf.nn.dynamic_rnn(rnn.LSTMCell(N), x, dtype=tf.float32)
+    assert str(caught.value).startswith(
+        "Variable rnn/lstm_cell/kernel already exists, disallowed. "
+        "Did you mean to set reuse=True or reuse=tf.AUTO_REUSE in VarScope?"
+    )
+    # the same class elsewhere is fine
+    tf.nn.dynamic_rnn(rnn.LSTMCell(N), x, dtype=tf.float32, scope="second")
+    assert len(_names()) == 4
+
+
+@pytest.mark.parametrize("reuse", [True, "auto"])
+def test_sharing_by_the_scope(reuse: Any, session: Any) -> None:
+    x = tf.constant(np.ones([B, 5, D], np.float32))
+    results = []
+    for flag in (None, True) if reuse is True else (tf.AUTO_REUSE, tf.AUTO_REUSE):
+        with tf.variable_scope("shared", reuse=flag):
+            results.append(tf.nn.dynamic_rnn(rnn.LSTMCell(N), x, dtype=tf.float32)[0])
+    assert _names() == ["shared/rnn/lstm_cell/kernel", "shared/rnn/lstm_cell/bias"]
+    session.run(tf.global_variables_initializer())
+    np.testing.assert_array_equal(*session.run(results))
+
+
+def test_sharing_by_the_argument_reuse() -> None:
+    with tf.variable_scope("a"):
+        _step(rnn.LSTMCell(N))
+        _step(rnn.LSTMCell(N, reuse=True))
+    assert _names() == ["a/lstm_cell/kernel", "a/lstm_cell/bias"]
+    with tf.variable_scope("b"), pytest.raises(ValueError) as caught:
+        _step(rnn.LSTMCell(N, reuse=True))
+    assert "Variable b/lstm_cell/kernel does not exist, or was not created with tf.get_variable()" in str(caught.value)
+
+
+def test_the_same_cell_in_several_layers() -> None:
+    with pytest.warns(UserWarning, match="same object and will share weights"):
+        cell = rnn.MultiRNNCell([rnn.BasicRNNCell(D)] * 3)
+    assert len(cell.state_size) == 3
+    _step(cell)
+    assert _names() == ["multi_rnn_cell/cell_0/basic_rnn_cell/kernel", "multi_rnn_cell/cell_0/basic_rnn_cell/bias"]
+    with pytest.raises(ValueError):
+        _step(rnn.MultiRNNCell([rnn.BasicRNNCell(N)] * 2), scope="other")
+
+
+def test_defaults_of_the_scope_reach_the_variables_of_cells(session: Any) -> None:
+    with tf.variable_scope("s", initializer=tf.constant_initializer(0.25), regularizer=lambda w: tf.reduce_sum(w)):
+        _step(rnn.GRUCell(N))
+    session.run(tf.global_variables_initializer())
+    values = {v.op.name.split("gru_cell/")[1]: session.run(v) for v in tf.global_variables()}
+    assert (values["gates/kernel"] == 0.25).all() and (values["candidate/kernel"] == 0.25).all()
+    assert (values["gates/bias"] == 1.0).all() and (values["candidate/bias"] == 0.0).all()
+    assert len(tf.get_collection(tf.GraphKeys.REGULARIZATION_LOSSES)) == 4
+
+
+def test_lists_of_variables() -> None:
+    cell = rnn.MultiRNNCell([rnn.LSTMCell(N), rnn.GRUCell(N)])
+    assert cell.trainable_variables == [] and cell.weights == []
+    _step(cell)
+    assert cell.variables == cell.weights == cell.trainable_weights == tf.global_variables()
+    assert cell.non_trainable_variables == []
+    frozen = rnn.BasicRNNCell(N, trainable=False)
+    _step(frozen)
+    assert [v.op.name for v in frozen.non_trainable_variables] == ["basic_rnn_cell/kernel", "basic_rnn_cell/bias"]
+    assert frozen.trainable_variables == []
+    assert not any("basic_rnn" in v.name for v in tf.trainable_variables())
+
+
+def test_dtypes_of_cells() -> None:
+    for dtype in (tf.float16, tf.float64):
+        cell = rnn.LSTMCell(N, use_peepholes=True, name=dtype.name)
+        output, state = cell(tf.zeros([B, D], dtype), cell.zero_state(B, dtype))
+        assert output.dtype == dtype and state.c.dtype == dtype
+        assert {v.dtype.base_dtype for v in cell.variables} == {dtype}
+    with pytest.raises(ValueError, match="RNN cell only supports floating"):
+        rnn.LSTMCell(N, dtype=tf.int32)(tf.zeros([B, D]), rnn.LSTMCell(N).zero_state(B, tf.float32))
+
+
+def test_copies_of_cells() -> None:
+    cell = rnn.MultiRNNCell([rnn.DropoutWrapper(rnn.LSTMCell(N), 0.5), rnn.GRUCell(N)])
+    twin = copy.deepcopy(cell)
+    with tf.variable_scope("a"):
+        _step(cell)
+    with tf.variable_scope("b"):
+        _step(twin)
+    assert len(_names()) == 12 and {n.split("/")[0] for n in _names()} == {"a", "b"}
+    _step(copy.deepcopy(cell))
+    assert len(_names()) == 12
+
+
+def test_cells_called_with_what_they_do_not_take() -> None:
+    cell = rnn.BasicLSTMCell(N)
+    state = cell.zero_state(B, tf.float32)
+    for inputs, given, error, text in (
+        (tf.zeros([B, 1, D]), state, ValueError, "expected ndim=2, found ndim=3"),
+        (tf.placeholder(tf.float32, [B, None]), state, ValueError, r"Expected inputs.shape\[-1\] to be known, saw shape"),
+        (tf.zeros([B, D], tf.int32), state, ValueError, "RNN cell only supports floating"),
+        (tf.zeros([B, D]), tf.zeros([B, N]), TypeError, "iter|pair"),
+        (tf.zeros([B, D]), (tf.zeros([B, N + 1]), tf.zeros([B, N + 1])), ValueError, ""),
+        (tf.zeros([B, D], tf.float64), state, (TypeError, ValueError), ""),
+    ):
+        with pytest.raises(error, match=text):
+            cell(inputs, given)
+
+
+def test_an_lstm_takes_any_pair_as_state() -> None:
+    cell = rnn.LSTMCell(N)
+    zeros = tf.zeros([B, N])
+    for state in ([zeros, zeros], (zeros, zeros), rnn.LSTMStateTuple(zeros, zeros)):
+        assert isinstance(cell(tf.zeros([B, D]), state)[1], rnn.LSTMStateTuple)
+
+
+def test_the_dtype_of_a_state_tuple() -> None:
+    one, other = tf.zeros([1]), tf.zeros([1], tf.float64)
+    assert rnn.LSTMStateTuple(one, one).dtype == tf.float32
+    with pytest.raises(TypeError, match="[Ii]nconsistent"):
+        _ = rnn.LSTMStateTuple(one, other).dtype
+
+
+# --- cells that programs write ----------------------------------------------------------------------------------------------
+
+
+class Plain(rnn.RNNCell):
+    """The form of most programs: properties, and ``call`` with ``get_variable``."""
+
+    def __init__(self, units: int) -> None:
+        super().__init__()
+        self.units = units
+
+    @property
+    def state_size(self) -> int:
+        return self.units
+
+    @property
+    def output_size(self) -> int:
+        return self.units
+
+    def call(self, inputs: Any, state: Any) -> Any:
+        w = tf.get_variable("w", [inputs.shape[1], self.units])
+        u = tf.get_variable("u", [self.units, self.units], initializer=tf.orthogonal_initializer())
+        state = tf.tanh(tf.matmul(inputs, w) + tf.matmul(state, u))
+        return state, state
+
+
+class WithoutInit(rnn.RNNCell):
+    """Does not call the constructor of its base class, and overrides ``__call__`` as old programs do."""
+
+    def __init__(self, units: int) -> None:
+        self._units = units
+
+    @property
+    def state_size(self) -> int:
+        return self._units
+
+    @property
+    def output_size(self) -> int:
+        return self._units
+
+    def __call__(self, inputs: Any, state: Any, scope: Any = None) -> Any:
+        with tf.variable_scope(scope or type(self).__name__):
+            w = tf.get_variable("w", [inputs.get_shape()[1], self._units])
+            state = tf.tanh(tf.matmul(inputs, w) + state)
+        return state, state
+
+
+class WithBuild(rnn.RNNCell):
+    """Makes its variables in ``build``."""
+
+    def __init__(self, units: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._num_units = units
+
+    @property
+    def state_size(self) -> Any:
+        return rnn.LSTMStateTuple(self._num_units, self._num_units)
+
+    @property
+    def output_size(self) -> int:
+        return self._num_units
+
+    def build(self, inputs_shape: Any) -> None:
+        depth = inputs_shape[1].value
+        self._kernel = self.add_variable("kernel", shape=[depth + self._num_units, self._num_units])
+        self._bias = self.add_weight("bias", [self._num_units], initializer=tf.zeros_initializer())
+        self.built = True
+
+    def call(self, inputs: Any, state: Any) -> Any:
+        c, h = state
+        z = tf.nn.bias_add(tf.matmul(tf.concat([inputs, h], 1), self._kernel), self._bias)
+        c = tf.sigmoid(z) * c + tf.tanh(z)
+        h = tf.tanh(c)
+        return h, rnn.LSTMStateTuple(c, h)
+
+
+class MyGRU(rnn.GRUCell):
+    """Changes a cell of the library from above."""
+
+    def call(self, inputs: Any, state: Any) -> Any:
+        output, state = super().call(inputs, state)
+        return output * 2.0, state
+
+
+class MyRNN(rnn.BasicRNNCell):
+    """Uses the variables of a cell of the library under the names of TensorFlow's attributes."""
+
+    def call(self, inputs: Any, state: Any) -> Any:
+        output = tf.nn.relu(tf.matmul(tf.concat([inputs, state], 1), self._kernel) + self._bias)
+        return output, output
+
+
+class MyBuild(rnn.GRUCell):
+    """Makes one variable more than the cell it extends."""
+
+    def build(self, inputs_shape: Any) -> None:
+        super().build(inputs_shape)
+        self.scale = self.add_variable("scale", [self._num_units], initializer=tf.ones_initializer())
+
+    def call(self, inputs: Any, state: Any) -> Any:
+        output, state = super().call(inputs, state)
+        return output * self.scale, state
+
+
+class Duck:
+    """Derives from nothing."""
+
+    state_size = output_size = N
+
+    def __call__(self, inputs: Any, state: Any, scope: Any = None) -> Any:
+        state = state + tf.reduce_sum(inputs, 1, keepdims=True)
+        return state, state
+
+    def zero_state(self, batch_size: Any, dtype: Any) -> Any:
+        return tf.zeros([batch_size, N], dtype)
+
+
+OWN: dict[str, tuple[Any, list[str]]] = {
+    "Plain": (lambda: Plain(N), ["plain/w", "plain/u"]),
+    "WithoutInit": (lambda: WithoutInit(N), ["WithoutInit/w"]),
+    "WithBuild": (lambda: WithBuild(N), ["with_build/kernel", "with_build/bias"]),
+    "WithBuild-name": (lambda: WithBuild(N, name="mine"), ["mine/kernel", "mine/bias"]),
+    "MyGRU": (lambda: MyGRU(N), [f"my_gru/{g}/{w}" for g in ("gates", "candidate") for w in ("kernel", "bias")]),
+    "MyRNN": (lambda: MyRNN(N), ["my_rnn/kernel", "my_rnn/bias"]),
+    "MyBuild": (
+        lambda: MyBuild(N),
+        [*(f"my_build/{g}/{w}" for g in ("gates", "candidate") for w in ("kernel", "bias")), "my_build/scale"],
+    ),
+    "Duck": (Duck, []),
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_cells_that_programs_write(name: str, session: Any) -> None:
+    make, variables = OWN[name]
+    cell = make()
+    x = tf.placeholder(tf.float32, [None, None, D])
+    outputs, state = tf.nn.dynamic_rnn(cell, x, dtype=tf.float32, sequence_length=[3, 1])
+    assert _names() == [f"rnn/{v}" for v in variables]
+    steps, _ = tf.nn.static_rnn(cell, tf.unstack(x, 3, 1), dtype=tf.float32, scope="again") if "Init" not in name else (
+        [None],
+        None,
+    )
+    if name not in ("WithoutInit", "Duck"):
+        assert [v.op.name for v in cell.trainable_weights] == _names()
+        assert cell.trainable_variables == tf.trainable_variables()
+    gradients = tf.gradients(outputs, tf.trainable_variables())
+    assert all(g is not None for g in gradients)
+    session.run(tf.global_variables_initializer())
+    fed = {x: np.random.default_rng(0).normal(size=(2, 3, D))}
+    values = session.run(outputs, fed)
+    assert values.shape == (2, 3, N) and (values[1, 1:] == 0).all() and np.abs(values[1, 0]).max() > 0
+    if steps[0] is not None:
+        np.testing.assert_allclose(session.run(steps[1], fed)[0], values[0, 1], rtol=1e-5, atol=1e-6)
+
+
+def test_trainable_weights_of_a_cell_that_calls_get_variable() -> None:
+    cell = Plain(N)
+    _step(cell)
+    assert [v.op.name for v in cell.trainable_weights] == ["plain/w", "plain/u"]
+    _step(cell)
+    assert len(tf.global_variables()) == 2
+
+
+def test_two_cells_of_a_programs_class() -> None:
+    with tf.variable_scope("a"):
+        _step(Plain(N))
+        with pytest.raises(ValueError, match="Variable a/plain/w already exists"):
+            _step(Plain(N))
+    _step(rnn.MultiRNNCell([Plain(N), Plain(N)]))
+    assert _names()[-1] == "multi_rnn_cell/cell_1/plain/u"
+
+
+def test_a_cell_that_forgot_something() -> None:
+    class NoSize(rnn.RNNCell):
+        def call(self, inputs: Any, state: Any) -> Any:
+            return inputs, state
+
+    class NoOutput(rnn.RNNCell):
+        @property
+        def state_size(self) -> int:
+            return 3
+
+        def call(self, inputs: Any, state: Any) -> Any:
+            return inputs, state
+
+    for cell in (NoSize(), NoOutput()):
+        with pytest.raises((TypeError, NotImplementedError)):
+            tf.nn.dynamic_rnn(cell, tf.zeros([B, 4, D]), dtype=tf.float32)
+
+
+def test_a_new_state_that_does_not_fit() -> None:
+    class Grows(Plain):
+        def call(self, inputs: Any, state: Any) -> Any:
+            return inputs, tf.concat([state, state], 1)
+
+    class Doubles(Plain):
+        def call(self, inputs: Any, state: Any) -> Any:
+            return inputs, (state, state)
+
+    class Casts(Plain):
+        def call(self, inputs: Any, state: Any) -> Any:
+            return inputs, tf.cast(state, tf.float64)
+
+    for kind in (Grows, Doubles, Casts):
+        with pytest.raises((TypeError, ValueError)):
+            tf.nn.dynamic_rnn(kind(N), tf.zeros([B, 4, D]), dtype=tf.float32)
+
+
+# --- wrappers ---------------------------------------------------------------------------------------------------------------
+
+WRAPPERS: dict[str, Any] = {
+    "dropout": lambda c: rnn.DropoutWrapper(c, output_keep_prob=0.999999),
+    "residual": lambda c: rnn.ResidualWrapper(c, lambda i, o: o),
+    "device": lambda c: rnn.DeviceWrapper(c, "/cpu:0"),
+    "multi": lambda c: rnn.MultiRNNCell([c]),
+    "output": lambda c: tf.contrib.rnn.OutputProjectionWrapper(c, 5),
+    "input": lambda c: tf.contrib.rnn.InputProjectionWrapper(c, 5),
+}
+
+
+@pytest.mark.parametrize("inner", ["lstm", "own", "duck"])
+@pytest.mark.parametrize("first", WRAPPERS)
+@pytest.mark.parametrize("second", WRAPPERS)
+def test_wrappers_in_any_order(inner: str, first: str, second: str, session: Any) -> None:
+    cell = {"lstm": lambda: rnn.LSTMCell(N), "own": lambda: Plain(N), "duck": Duck}[inner]()
+    wrapped = WRAPPERS[second](WRAPPERS[first](cell))
+    x = tf.placeholder(tf.float32, [None, None, D])
+    outputs, state = tf.nn.dynamic_rnn(wrapped, x, dtype=tf.float32, sequence_length=[3, 0])
+    session.run(tf.global_variables_initializer())
+    values = session.run(outputs, {x: np.ones([2, 3, D])})
+    assert values.shape == (2, 3, wrapped.output_size)
+    assert (values[1] == 0).all()
+    assert outputs.shape.as_list() == [None, None, wrapped.output_size]
+    assert all(g is not None for g in tf.gradients(outputs, tf.trainable_variables()))
+
+
+def test_wrappers_delegate() -> None:
+    cell = rnn.LSTMCell(N)
+    for wrapped in (rnn.DropoutWrapper(cell), rnn.ResidualWrapper(cell), rnn.DeviceWrapper(cell, "/cpu:0")):
+        assert wrapped.state_size == cell.state_size and wrapped.output_size == N
+        assert isinstance(wrapped.zero_state(B, tf.float32), rnn.LSTMStateTuple)
+        assert getattr(wrapped, "wrapped_cell", cell) is cell
+
+
+@pytest.mark.parametrize("wrap", [rnn.DropoutWrapper, rnn.ResidualWrapper, lambda c: rnn.DeviceWrapper(c, "/cpu:0")])
+def test_wrappers_refuse_what_is_no_cell(wrap: Any) -> None:
+    with pytest.raises(TypeError, match="is not an RNNCell"):
+        wrap(3)
+
+
+def test_residual_wrapper(session: Any) -> None:
+    x = _x(N)
+    cell = rnn.BasicRNNCell(N)
+    state = cell.zero_state(B, tf.float32)
+    plain, _ = cell(x, state)
+    added, _ = rnn.ResidualWrapper(cell)(x, state)
+    own, _ = rnn.ResidualWrapper(cell, residual_fn=lambda i, o: i - o)(x, state)
+    session.run(tf.global_variables_initializer())
+    fed = np.random.default_rng(0).normal(size=(B, N)).astype(np.float32)
+    p, a, o = session.run([plain, added, own], {x: fed})
+    np.testing.assert_allclose(a, fed + p, rtol=1e-6)
+    np.testing.assert_allclose(o, fed - p, rtol=1e-6)
+    with pytest.raises(ValueError, match=r"Shapes .* are incompatible"):
+        _step(rnn.ResidualWrapper(rnn.BasicRNNCell(N)))
+
+
+def test_multi_cell_errors() -> None:
+    with pytest.raises(ValueError, match="Must specify at least one cell for MultiRNNCell"):
+        rnn.MultiRNNCell([])
+    with pytest.raises(TypeError, match="cells must be a list or tuple, but saw"):
+        rnn.MultiRNNCell(rnn.GRUCell(N))
+    with pytest.raises(ValueError, match=r"Some cells return tuples of states.*State sizes are"):
+        rnn.MultiRNNCell([rnn.LSTMCell(N)], state_is_tuple=False)
+    cell = rnn.MultiRNNCell([rnn.GRUCell(N), rnn.GRUCell(N)])
+    with pytest.raises(ValueError, match="Expected state to be a tuple of length 2, but received"):
+        cell(tf.zeros([B, D]), tf.zeros([B, N]))
+
+
+# --- dropout ----------------------------------------------------------------------------------------------------------------
+
+
+class Echo(rnn.RNNCell):
+    """Puts out its input, and has a state of ones, so that masks can be seen."""
+
+    @property
+    def state_size(self) -> int:
+        return D
+
+    @property
+    def output_size(self) -> int:
+        return D
+
+    def call(self, inputs: Any, state: Any) -> Any:
+        return inputs, tf.ones_like(state)
+
+
+BIG = 64
+
+
+def _echoed(cell: Any, steps: int = 3) -> Any:
+    outputs, state = tf.nn.dynamic_rnn(cell, tf.ones([BIG, steps, D]), dtype=tf.float32)
+    return outputs, state
+
+
+def test_dropout_scales_what_it_keeps(session: Any) -> None:
+    outputs, _ = _echoed(rnn.DropoutWrapper(Echo(), output_keep_prob=0.25))
+    values = session.run(outputs)
+    assert set(np.unique(values)) == {0.0, 4.0}
+    assert 0.15 < (values > 0).mean() < 0.35
+    # other masks in every step, for every row, in every run
+    assert not np.array_equal(values[:, 0], values[:, 1]) and not np.array_equal(values[0], values[1])
+    assert not np.array_equal(values, session.run(outputs))
+
+
+def test_a_placeholder_as_keep_probability(session: Any) -> None:
+    keep = tf.placeholder_with_default(1.0, [])
+    outputs, _ = _echoed(rnn.DropoutWrapper(Echo(), input_keep_prob=keep))
+    assert (session.run(outputs) == 1.0).all()
+    values = session.run(outputs, {keep: 0.5})
+    assert set(np.unique(values)) == {0.0, 2.0}
+
+
+def test_no_dropout_is_no_operation() -> None:
+    x, state = tf.zeros([B, D]), tf.zeros([B, D])
+    for one in (1.0, 1, tf.constant(1.0)):
+        output, _ = rnn.DropoutWrapper(Echo(), one, one, one)(x, state)
+        assert output is x
+
+
+def test_state_dropout_acts_on_the_next_step_and_spares_memory_cells(session: Any) -> None:
+    cell = rnn.DropoutWrapper(rnn.LSTMCell(N), state_keep_prob=1e-10)
+    _, state = cell(tf.ones([B, D]), cell.zero_state(B, tf.float32))
+    output, _ = cell(tf.ones([B, D]), cell.zero_state(B, tf.float32))
+    session.run(tf.global_variables_initializer())
+    values, out = session.run([state, output])
+    assert (values.h == 0).all() and (values.c != 0).all() and (out != 0).all()
+
+
+def test_which_parts_of_the_state_are_dropped_is_asked(session: Any) -> None:
+    def only_c(substate: Any) -> Any:
+        return rnn.LSTMStateTuple(True, False) if isinstance(substate, rnn.LSTMStateTuple) else True
+
+    cell = rnn.DropoutWrapper(rnn.LSTMCell(N), state_keep_prob=1e-10, dropout_state_filter_visitor=only_c)
+    _, state = cell(tf.ones([B, D]), cell.zero_state(B, tf.float32))
+    session.run(tf.global_variables_initializer())
+    values = session.run(state)
+    assert (values.c == 0).all() and (values.h != 0).all()
+    with pytest.raises(TypeError, match="must be callable"):
+        rnn.DropoutWrapper(rnn.LSTMCell(N), dropout_state_filter_visitor=3)
+
+
+@pytest.mark.parametrize("where", ["input", "output", "state"])
+def test_variational_masks_are_one_for_all_steps_and_rows(where: str, session: Any) -> None:
+    wide = 50
+
+    class Wide(Echo):
+        state_size = output_size = wide
+
+    def make() -> Any:
+        prob = {f"{where}_keep_prob": 0.5}
+        return rnn.DropoutWrapper(Wide(), **prob, variational_recurrent=True, dtype=tf.float32, input_size=wide)
+
+    outputs, state = tf.nn.dynamic_rnn(make(), tf.ones([4, 3, wide]), dtype=tf.float32)
+    fetch = state if where == "state" else outputs
+    values = session.run(fetch)
+    assert set(np.unique(values)) == {0.0, 2.0}
+    assert (values == values.reshape(-1, wide)[0]).all()
+    assert not np.array_equal(values, session.run(fetch))
+    # two wrappers do not share a mask
+    other, other_state = tf.nn.static_rnn(make(), [tf.ones([4, wide])] * 2, dtype=tf.float32)
+    one, two = session.run([fetch, other_state if where == "state" else other[0]])
+    assert not np.array_equal(one.reshape(-1, wide)[0], two[0])
+
+
+def test_variational_dropout_needs_to_know_sizes_and_dtype() -> None:
+    with pytest.raises(ValueError, match="dtype must be provided"):
+        rnn.DropoutWrapper(Echo(), output_keep_prob=0.5, variational_recurrent=True)
+    with pytest.raises(ValueError, match="input_size must be provided"):
+        rnn.DropoutWrapper(Echo(), input_keep_prob=0.5, variational_recurrent=True, dtype=tf.float32)
+
+
+def test_seeds_of_dropout() -> None:
+    def masks(seed: Any) -> Any:
+        with tf.Graph().as_default(), tf.Session() as session:
+            outputs, _ = _echoed(rnn.DropoutWrapper(Echo(), output_keep_prob=0.5, seed=seed))
+            return session.run([outputs])[0]
+
+    np.testing.assert_array_equal(masks(7), masks(7))
+    assert not np.array_equal(masks(7), masks(8)) and not np.array_equal(masks(None), masks(None))
+
+
+def test_dropout_gives_the_same_mask_forwards_and_backwards(session: Any) -> None:
+    x = tf.ones([BIG, 3, D])
+    outputs, _ = tf.nn.dynamic_rnn(rnn.DropoutWrapper(Echo(), input_keep_prob=0.5), x, dtype=tf.float32)
+    (gradient,) = tf.gradients(outputs, x)
+    values, slopes = session.run([outputs, gradient])
+    np.testing.assert_array_equal(values, slopes)
+
+
+@pytest.mark.parametrize("probability", [-0.1, 1.1])
+def test_keep_probabilities_out_of_range(probability: float) -> None:
+    for where in ("input", "output", "state"):
+        with pytest.raises(ValueError, match=f"Parameter {where}_keep_prob must be between 0 and 1"):
+            rnn.DropoutWrapper(Echo(), **{f"{where}_keep_prob": probability})
+    with pytest.raises(ValueError, match="Parameter output_keep_prob must be between 0 and 1"):
+        rnn.DropoutWrapper(Echo(), output_keep_prob=tf.constant(probability))
+
+
+def test_a_keep_probability_of_zero() -> None:
+    cell = rnn.DropoutWrapper(Echo(), output_keep_prob=0.0)
+    with pytest.raises(ValueError, match="rate must be a scalar tensor or a float in the range"):
+        cell(tf.ones([B, D]), tf.ones([B, D]))
+
+
+# --- zero states --------------------------------------------------------------------------------------------------------------
+
+
+def test_zero_states(session: Any) -> None:
+    cell = rnn.MultiRNNCell([rnn.LSTMCell(N, num_proj=2), rnn.GRUCell(3)])
+    x = tf.placeholder(tf.float32, [None, D])
+    for batch, static in ((B, B), (tf.constant(B), B), (tf.shape(x)[0], None)):
+        state = cell.zero_state(batch, tf.float32)
+        assert isinstance(state, tuple) and isinstance(state[0], rnn.LSTMStateTuple)
+        assert [t.shape.as_list() for t in (*state[0], state[1])] == [[static, N], [static, 2], [static, 3]]
+        values = session.run(state, {x: np.zeros([B, D])})
+        assert values[0].c.shape == (B, N) and not values[0].c.any()
+    concat = rnn.BasicLSTMCell(N, state_is_tuple=False)
+    assert concat.state_size == 2 * N and concat.zero_state(B, tf.float64).dtype == tf.float64
+
+
+def test_initial_states() -> None:
+    cell = rnn.GRUCell(N)
+    x = tf.zeros([B, D], tf.float64)
+    assert cell.get_initial_state(inputs=x).shape.as_list() == [B, N]
+    assert cell.get_initial_state(inputs=x).dtype == tf.float64
+    assert cell.get_initial_state(batch_size=5, dtype=tf.float32).shape.as_list() == [5, N]
+    assert cell.get_initial_state(inputs=tf.placeholder(tf.float32, [None, D])).shape.as_list() == [None, N]
+    for arguments, text in (
+        ({}, "batch_size and dtype cannot be None"),
+        ({"batch_size": 3}, "batch_size and dtype cannot be None"),
+        ({"inputs": x, "batch_size": 3}, "batch size from input tensor is different from"),
+        ({"inputs": x, "dtype": tf.float32}, "dtype from input tensor is different from"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            cell.get_initial_state(**arguments)
+
+
+def test_fed_zero_states(session: Any) -> None:
+    cell = rnn.GRUCell(N)
+    state = cell.zero_state(B, tf.float32)
+    output, _ = cell(tf.zeros([B, D]), state)
+    session.run(tf.global_variables_initializer())
+    first = session.run(output)
+    second = session.run(output, {state: first + 1.0})
+    third = session.run(output, {state.name: first + 1.0})
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(second, third)
