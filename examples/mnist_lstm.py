@@ -11,7 +11,7 @@ from tensorflow.examples.tutorials.mnist import input_data
 
 ROWS, COLUMNS, UNITS, CLASSES = 28, 28, 128, 10
 BATCH = 64
-STEPS = int(sys.argv[1]) if len(sys.argv) > 1 else 800
+STEPS = int(sys.argv[1]) if len(sys.argv) > 1 else 600
 
 tf.set_random_seed(1)
 mnist = input_data.read_data_sets("MNIST_data", one_hot=True, reshape=False, seed=1)

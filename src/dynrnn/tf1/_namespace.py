@@ -53,7 +53,21 @@ _INSTEAD = {
     "tf.enable_eager_execution": "dynrnn runs TensorFlow 1 programs, which build a graph: use a Session",
     "tf.python": "import it: import tensorflow.python...",
 }
-HINTS: Mapping[str, str] = {**{old: f"it is now {new}" for old, new in _RENAMED.items()}, **_INSTEAD}
+_NOT_YET = {
+    "checkpoints are": "tf.train.Saver tf.train.latest_checkpoint tf.train.get_checkpoint_state tf.train.import_meta_graph",
+    "summaries are": "tf.summary tf.Summary",
+    "input pipelines are": "tf.data tf.train.Coordinator tf.train.start_queue_runners tf.FIFOQueue tf.TFRecordReader",
+    "supervised sessions are": "tf.train.Supervisor tf.train.MonitoredTrainingSession",
+    "decoders and attention are": "tf.contrib.seq2seq",
+    "sparse tensors are": "tf.SparseTensor tf.sparse_placeholder",
+    "metrics are": "tf.metrics",
+    "image functions are": "tf.image",
+}
+HINTS: Mapping[str, str] = {
+    **{old: f"it is now {new}" for old, new in _RENAMED.items()},
+    **_INSTEAD,
+    **{name: f"{what} not in this version yet" for what, names in _NOT_YET.items() for name in names.split()},
+}
 """What to use in place of a name, shown only while the name itself is missing."""
 
 

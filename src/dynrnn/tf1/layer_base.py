@@ -191,6 +191,9 @@ class Layer(LayerScope):
                     self._weight_losses.append(loss)
                     get_default_graph().add_to_collection(GraphKeys.REGULARIZATION_LOSSES, loss)
         self._weights.append(variable)
+        if not self._scopes_open:
+            # made in a constructor, say: that was no call, and other variables may still be made
+            self._was_called = self.built
         return variable
 
     add_variable = add_weight

@@ -418,8 +418,9 @@ def raw_rnn(
         def step(time: Tensor, x: Any, s: Any, loop: Any) -> tuple[Any, Any, Any, Any, Any]:
             output, new_state = cell(x, s)
             nest.assert_same_structure(cell.state_size, new_state, "the new state of the cell")
+            # without a loop state TensorFlow's loop carries a number, which the function gets to see
             done, next_x, next_state, emit, next_loop = loop_fn(
-                time + 1, output, new_state, loop if has_loop_state else None
+                time + 1, output, new_state, loop if has_loop_state else constant(0, dtypes.int32)
             )
             nest.assert_same_structure(state, next_state, "next_cell_state")
             if next_loop is None or not has_loop_state:

@@ -18,6 +18,7 @@ from dynrnn.cells import initializers as cell_initializers
 from dynrnn.cells.base import assert_like_rnncell, snake_case
 from dynrnn.cells.state import LSTMStateTuple
 from dynrnn.tf1 import array_ops, init_ops, random_ops
+from dynrnn.tf1._namespace import missing
 from dynrnn.tf1.base_layer import LayerScope
 from dynrnn.tf1.core.convert import constant, convert_to_tensor
 from dynrnn.tf1.core.dtypes import DType, as_dtype
@@ -448,7 +449,13 @@ class OutputProjectionWrapper(_Wrapper, cells.OutputProjectionWrapper):
 
 
 class EmbeddingWrapper(_Wrapper, cells.EmbeddingWrapper):
-    """`dynrnn.cells.EmbeddingWrapper` in a graph."""
+    """`dynrnn.cells.EmbeddingWrapper` in a graph; the scope's initializer, if it has one, goes before the default."""
+
+    def add_weight(self, name: str, shape: Any, initializer: Any = None, dtype: Any = None, **kwargs: Any) -> Any:
+        """See `RNNCell.add_weight`."""
+        if isinstance(initializer, cell_initializers.Uniform) and get_variable_scope().initializer is not None:
+            initializer = None
+        return super().add_weight(name, shape, initializer, dtype, **kwargs)
 
 
 class DeviceWrapper(_Wrapper):
@@ -488,3 +495,6 @@ class DeviceWrapper(_Wrapper):
     def _zero_state(self, batch_size: Any, dtype: DType) -> Any:
         with get_default_graph().device(self._device_name):
             return super()._zero_state(batch_size, dtype)
+
+
+__getattr__ = missing(__name__, globals())

@@ -12,6 +12,8 @@ MODULES = (
     "network",
     "losses",
     "layers",
+    "neural",
+    "neural_layers",
     "control",
     "sessions",
     "errors",

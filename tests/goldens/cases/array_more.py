@@ -266,3 +266,19 @@ row("cast/variable", lambda tf: [tf.cast(tf.Variable(1.5), tf.int32), tf.cast(tf
 row("saturate_cast/more", lambda tf, x: [tf.saturate_cast(x, tf.int8), tf.saturate_cast(x, tf.uint8), tf.saturate_cast(x, tf.int16)], numpy.array([-1e9, -129, 127.5, 300, 1e9], "f"), gradients=False)
 row("bitcast", lambda tf, x: tf.bitcast(x, tf.int32), numpy.array([1, -2], "f"), gradients=False)
 row("constant/more", lambda tf: [tf.constant(numpy.arange(4).reshape(2, 2)), tf.constant([[]]), tf.constant([], tf.int32), tf.constant([True, False]), tf.constant(7, shape=[2]), tf.constant([1, 2], shape=[3]), tf.constant(2**40), tf.constant(numpy.float16(1.5))])
+
+CONSTANTS: dict[str, Any] = {
+    "bools": lambda tf: [tf.constant(True, tf.float32), tf.constant(True, tf.int32), tf.constant([True, 2]), tf.constant([True, 2.5])],
+    "arrays-cast": lambda tf: [tf.constant(numpy.array([True]), tf.float32), tf.constant(numpy.array([1.5]), tf.int32), tf.constant(numpy.float32(1.5), tf.int32), tf.constant(numpy.array([1, 0]), tf.bool)],
+    "lists-of-numpy": lambda tf: [tf.constant([numpy.float64(1)]), tf.constant([numpy.float64(1), 2]), tf.constant([numpy.int64(3)])],
+    "numpy-scalars": lambda tf: [tf.constant(numpy.float64(1)), tf.constant(numpy.int64(1)), tf.constant(numpy.bool_(True)), tf.constant(numpy.int8(-1))],
+    "numbers": lambda tf: [tf.constant([1, 2.0]), tf.constant(300, tf.uint8), tf.constant(-1, tf.uint8), tf.constant([2**40, 1]), tf.constant(1e40), tf.constant(float("nan"))],
+    "empty": lambda tf: [tf.constant([]), tf.constant([[], []]), tf.constant(()), tf.constant([], tf.int32), tf.constant(3.0, shape=[0])],
+    "strings": lambda tf: [tf.constant("a"), tf.constant(b"a"), tf.constant(["a", b"b"]), tf.constant(numpy.array(["a", "bc"]))],
+    "with-tensors": lambda tf: [tf.convert_to_tensor([1, tf.constant(2.0)]), tf.convert_to_tensor([tf.constant(1.0), 2]), tf.convert_to_tensor([[1.0], [tf.constant(2.0)]])],
+    "shapes": lambda tf: [tf.convert_to_tensor(tf.TensorShape([1, 2])), tf.convert_to_tensor(tf.Dimension(3)), tf.convert_to_tensor(tf.TensorShape([1, 2]), tf.int64)],
+    "operands": lambda tf: [tf.ones([2]) * True, tf.ones([2]) + numpy.float64(1), tf.ones([2]) + numpy.array([1.0, 2.0]), tf.ones([2]) + numpy.array([1, 2])],
+    "operands-ints": lambda tf: [tf.ones([2], tf.int32) + numpy.array([1.5, 2.5]), numpy.array([1.5, 2.5]) + tf.ones([2], tf.int32), tf.ones([2], tf.int32) * numpy.int64(2)],
+}
+for _name, _make in CONSTANTS.items():
+    row(f"constant/{_name}", _make)

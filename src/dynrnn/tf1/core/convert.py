@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,8 +32,9 @@ def _const(*, value: Any) -> Any:
 def make_value(value: Any, dtype: DType | None = None) -> Any:
     """A Python or numpy value as the run-time value of a tensor: a torch tensor, or an object array of bytes.
 
-    Python floats become float32 and ints int32 unless ``dtype`` says otherwise; numpy values keep their type. A float
-    is not silently made an integer.
+    Python floats become float32 and ints int32 unless ``dtype`` says otherwise, in lists numpy's float64 and int64 too; a
+    numpy value by itself keeps its type, and is cast to ``dtype`` whatever it holds. A Python float is not silently made
+    an integer.
 
     Raises:
         TypeError: the value does not fit ``dtype``, or is no value at all.
@@ -60,11 +61,10 @@ def make_value(value: Any, dtype: DType | None = None) -> Any:
                     dtype = dtypes.int64
         if dtype is None:
             dtype = as_dtype(array.dtype)
-    elif array.size and not _castable(array, dtype, value):
-        raise TypeError(
-            f"Expected {dtype.name}, got {_first(value)!r} of type '{type(_first(value)).__name__}' instead."
-        )
-    with np.errstate(over="ignore"):
+    elif array.size and not isinstance(value, (np.ndarray, np.generic)) and not _castable(array.dtype.kind, dtype):
+        wrong = next((v for v in _leaves(value) if not _castable(np.asarray(v).dtype.kind, dtype)), value)
+        raise TypeError(f"Expected {dtype.name}, got {wrong!r} of type '{type(wrong).__name__}' instead.")
+    with np.errstate(over="ignore", invalid="ignore"):
         array = np.array(array, dtype=dtype.as_numpy_dtype, copy=True, order="C")
     tensor = torch.from_numpy(array) if array.ndim else torch.tensor(array[()], dtype=dtype.torch_dtype)
     return tensor.to(dtype.torch_dtype)
@@ -87,6 +87,9 @@ def _as_array(value: Any, dtype: DType | None) -> np.ndarray:
         array = np.asarray(value)
     except ValueError as error:
         raise ValueError(f"Can't convert non-rectangular Python sequence to Tensor: {error}") from None
+    if array.dtype.kind in "SU" and isinstance(value, (list, tuple)):
+        # numpy writes numbers out to make one type of them
+        array = np.array(value, dtype=object)
     if array.dtype.kind == "O" and not all(isinstance(v, (str, bytes)) for v in array.ravel().tolist()):
         raise TypeError(
             f"Failed to convert object of type {type(value)} to Tensor. Contents: {value!r}. "
@@ -106,33 +109,24 @@ def _string_array(array: np.ndarray, dtype: DType | None) -> np.ndarray:
 
 
 def _has_numpy_type(value: Any) -> bool:
-    if isinstance(value, (np.ndarray, np.generic)):
-        return True
-    if isinstance(value, (list, tuple)) and value:
-        return _has_numpy_type(value[0])
-    return isinstance(value, (TensorShape, Dimension))
+    return isinstance(value, (np.ndarray, np.generic, TensorShape, Dimension))
 
 
-def _first(value: Any) -> Any:
-    while isinstance(value, (list, tuple)) and value:
-        value = value[0]
-    return value.ravel()[0] if isinstance(value, np.ndarray) and value.size else value
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, (list, tuple, np.ndarray)):
+        for item in value:
+            yield from _leaves(item)
+    else:
+        yield value
 
 
-def _castable(array: np.ndarray, dtype: DType, value: Any) -> bool:
-    kind = array.dtype.kind
+def _castable(kind: str, dtype: DType) -> bool:
+    """Whether a Python value, whose numpy kind this is, may stand where ``dtype`` is due."""
     if dtype.is_bool:
         return kind == "b"
-    if kind == "b":
-        return False
     if dtype.is_integer:
-        # arrays may be cast on request; a Python float where an integer is due is a mistake
-        return kind in "iu" or (
-            kind == "f" and isinstance(value, np.ndarray) and bool(np.all(array == np.floor(array)))
-        )
-    if dtype.is_floating:
-        return kind in "iuf"
-    return kind in "iufc"
+        return kind in "biu"
+    return kind in "biuf" if dtype.is_floating else kind in "biufc"
 
 
 def constant(

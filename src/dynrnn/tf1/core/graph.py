@@ -72,7 +72,7 @@ class Graph:
                 if tensor.op._name is None:
                     tensor.op.graph = self  # a constant that nobody has seen yet belongs to whoever takes it
                     continue
-                raise ValueError(f"{tensor} must be from the same graph as the operation {name or op_type}.")
+                raise ValueError(f"{tensor} must be from the same graph as the operation {(name or op_type).rstrip('/')}.")
             if tensor.op.body is not None and not self._is_inside(tensor.op.body):
                 raise ValueError(
                     f"Cannot use '{tensor.op.name}' as input to '{name or op_type}' because '{tensor.op.name}' is in a "

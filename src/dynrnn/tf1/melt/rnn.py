@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from dynrnn.tf1 import array_ops, indexing, math_ops
@@ -54,11 +55,12 @@ def encode(
         inputs: ``[B, T, D]``.
         sequence_length: B lengths, or None for T everywhere.
         initial_state: state of ``cell``; None for zeros.
-        cell_bw: the cell that reads backwards in the bidirectional methods.
-        inital_state_bw: its state; None for zeros.
+        cell_bw: the cell that reads backwards in the bidirectional methods; a copy of ``cell`` when None.
+        inital_state_bw: its state; ``initial_state`` when None.
         dtype: of the zero states; that of the inputs when None.
         encode_method: an `EncodeMethod`: forward 0, backward 1, bidrectional 2 (outputs joined), bidrectional_sum 3
-            (outputs added). Reading backwards reverses every row within its length.
+            (outputs added). Reading backwards reverses every row within its length; the outputs of backward are in the
+            order of reading, those of the bidirectional methods in that of the inputs.
         output_method: an `OutputMethod`: sum 0 over the steps, last 1 (the output at length - 1), first 2, all 3.
 
     Returns:
@@ -66,7 +68,7 @@ def encode(
         that of ``cell``, of the forward direction when there are two.
 
     Raises:
-        ValueError: an unknown method, or no ``cell_bw`` where one is needed.
+        ValueError: an unknown method.
     """
     x = convert_to_tensor(inputs)
     kind = x.dtype.base_dtype if dtype is None else dtype
@@ -75,13 +77,13 @@ def encode(
     if encode_method == EncodeMethod.forward:
         outputs, state = dynamic_rnn(cell, x, sequence_length, initial_state, kind)
     elif encode_method == EncodeMethod.backward:
+        # the outputs stay in the order in which the cell read
         outputs, state = dynamic_rnn(cell, _reverse(x, sequence_length), sequence_length, initial_state, kind)
-        outputs = _reverse(outputs, sequence_length)
     elif encode_method in (EncodeMethod.bidrectional, EncodeMethod.bidrectional_sum):
-        if cell_bw is None:
-            raise ValueError(f"encode_method {encode_method} needs cell_bw, the cell that reads backwards, got None")
+        backward_cell = copy.deepcopy(cell) if cell_bw is None else cell_bw
+        backward_state = initial_state if inital_state_bw is None else inital_state_bw
         (forwards, backwards), (state, _) = bidirectional_dynamic_rnn(
-            cell, cell_bw, x, sequence_length, initial_state, inital_state_bw, kind
+            cell, backward_cell, x, sequence_length, initial_state, backward_state, kind
         )
         if encode_method == EncodeMethod.bidrectional:
             outputs = array_ops.concat([forwards, backwards], 2)

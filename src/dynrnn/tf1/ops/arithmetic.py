@@ -181,6 +181,17 @@ def _mul_no_nan(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return torch.where(zero, torch.zeros_like(x), torch.where(zero, torch.zeros_like(x), x) * y)
 
 
+def _xlogy(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    # where x is 0 both derivatives are too
+    zero = x == 0
+    return torch.where(zero, torch.zeros_like(x), x * torch.log(torch.where(zero, torch.ones_like(y), y)))
+
+
+def _xlog1py(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    zero = x == 0
+    return torch.where(zero, torch.zeros_like(x), x * torch.log1p(torch.where(zero, torch.zeros_like(y), y)))
+
+
 def _xdivy(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     zero = x == 0
     return torch.where(zero, torch.zeros_like(x), x / torch.where(zero, torch.ones_like(y), y))
@@ -221,8 +232,8 @@ squared_difference = _binary("SquaredDifference", _squared_difference, _DIFFEREN
 _atan2 = _binary("Atan2", torch.atan2, FLOATS, "Angle of the point (x, y).", torch.atan2, arguments="y:T x:T")
 _quotient = _binary("DivNoNan", _div_no_nan, REALS_AND_COMPLEX, "``x / y``, and 0 where y is 0.")
 _product = _binary("MulNoNan", _mul_no_nan, REALS_AND_COMPLEX, "``x * y``, and 0 where y is 0.")
-xlogy = _binary("Xlogy", torch.xlogy, REALS_AND_COMPLEX, "``x * log(y)``, and 0 where x is 0.")
-xlog1py = _binary("Xlog1py", torch.special.xlog1py, REALS_AND_COMPLEX, "``x * log1p(y)``, and 0 where x is 0.")
+xlogy = _binary("Xlogy", _xlogy, REALS_AND_COMPLEX, "``x * log(y)``, and 0 where x is 0.")
+xlog1py = _binary("Xlog1py", _xlog1py, REALS_AND_COMPLEX, "``x * log1p(y)``, and 0 where x is 0.")
 xdivy = _binary("Xdivy", _xdivy, REALS_AND_COMPLEX, "``x / y``, and 0 where x is 0.")
 _igamma = _binary("Igamma", torch.special.gammainc, FLOATS, "Lower regularized incomplete gamma function.", arguments="a:T x:T")
 _igammac = _binary("Igammac", torch.special.gammaincc, FLOATS, "Upper regularized incomplete gamma function.", arguments="a:T x:T")

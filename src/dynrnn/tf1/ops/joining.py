@@ -91,9 +91,9 @@ def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
         values, axis = axis, values
     items = list(values) if isinstance(values, (list, tuple)) else [values]
     if len(items) == 1:
-        with name_scope(name, None, items) as scope:
+        with name_scope(name, None, items):
             of_rank(convert_to_tensor(axis, dtypes.int32, name="concat_dim").shape, 0)
-            return identity(items[0], name=scope)
+            return identity(items[0], name=name)
     if not items:
         raise ValueError("List argument 'values' to 'ConcatV2' Op with length 0 shorter than minimum length 2.")
     return create("ConcatV2", name, items, axis)
@@ -108,6 +108,8 @@ def _torch_cat(tensors: Any, dim: int = 0) -> Tensor:
 
 
 def _infer_split(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
+    if inputs[0].shape.ndims not in (None, 0):
+        raise ValueError(f"Input must be scalar but has rank {inputs[0].shape.ndims}")
     axis, source, count = static_int(inputs[0]), inputs[1].shape, attrs["num_split"]
     dtype = inputs[1].dtype.base_dtype
     if source.ndims is None or axis is None:

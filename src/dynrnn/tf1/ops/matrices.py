@@ -198,10 +198,12 @@ def eye(
     with name_scope(name, "eye", [num_rows, num_columns]):
         kind = as_dtype(dtype)
         batch = [] if batch_shape is None else batch_shape
-        symbolic = isinstance(batch, (Tensor, Variable))
+        symbolic = any(isinstance(v, (Tensor, Variable)) for v in (batch, num_rows, num_columns))
 
         def dims(*sizes: Any) -> Any:
-            return concat([batch, list(sizes)], 0) if symbolic else [*batch, *sizes]
+            if not symbolic:
+                return [*batch, *sizes]
+            return concat([convert_to_tensor(batch, dtypes.int32, name="shape"), list(sizes)], 0)
 
         if num_columns is None:
             return matrix_diag(ones(dims(num_rows), kind))

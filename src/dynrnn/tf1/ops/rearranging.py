@@ -44,8 +44,8 @@ def _infer_tile(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
     source, dtype = inputs[0].shape, inputs[0].dtype.base_dtype
     length = of_rank(inputs[1].shape, 1)[0].value
     times = static_ints(inputs[1])
-    if source.ndims is not None and length is not None:
-        of_rank(source, length)
+    if source.ndims is not None and length is not None and source.ndims != length:
+        raise ValueError(f"Shape must be rank {source.ndims} but is rank {length}")
     if times is None:
         return [(dtype, unknown_shape(source.ndims if length is None else length))]
     dims = of_rank(source, len(times)).as_list()

@@ -21,7 +21,6 @@ from dynrnn.tf1.core.torch_bridge import translates
 from dynrnn.tf1.ops.arithmetic import maximum
 from dynrnn.tf1.ops.casting import cast
 from dynrnn.tf1.ops.comparing import less
-from dynrnn.tf1.ops.filling import range_
 from dynrnn.tf1.ops.reducing import reduce_max
 from dynrnn.tf1.ops.shape_rules import at_least_rank, brackets, merge, merge_dims, of_rank, static_int
 from dynrnn.tf1.ops.shaping import expand_dims
@@ -236,8 +235,9 @@ def sequence_mask(lengths: Any, maxlen: Any = None, dtype: Any = dtypes.bool_, n
             raise ValueError(
                 f"maxlen must be scalar for sequence_mask, received {longest} with shape {longest.shape}"
             )
-        positions = range_(constant(0, longest.dtype), longest, constant(1, longest.dtype))
-        result = less(positions, cast(expand_dims(value, -1), longest.dtype))
+        positions = create("Range", None, constant(0, longest.dtype), longest, constant(1, longest.dtype))
+        rows = create("Cast", None, expand_dims(value, -1), DstT=longest.dtype.base_dtype)
+        result = less(positions, rows)
         return result if dtype is None else cast(result, as_dtype(dtype))
 
 

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 from dynrnn.tf1.core import dtypes
-from dynrnn.tf1.core.convert import convert_to_tensor
+from dynrnn.tf1.core.convert import constant, convert_to_tensor
 from dynrnn.tf1.core.dtypes import DType, as_dtype
 from dynrnn.tf1.core.infer import same_as_first
 from dynrnn.tf1.core.registry import Spec
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.tensor_shape import TensorShape, unknown_shape
-from dynrnn.tf1.ops.reducing import _infer_reduce, _old_names, _reduction_dims
+from dynrnn.tf1.ops.reducing import _infer_reduce, _old_names
 from dynrnn.tf1.ops.shape_rules import merge
 from dynrnn.tf1.ops.signature import INDEX, Types, create, operation
 
@@ -70,7 +70,8 @@ def string_join(inputs: Sequence[Any], separator: str = "", name: str | None = N
 
 @operation("ReduceJoin", "inputs:string reduction_indices:Tidx", _infer_reduce, differentiable=False, Tidx=INDEX)
 def _reduce_join(value: np.ndarray, axes: torch.Tensor, *, keep_dims: bool, separator: str) -> np.ndarray:
-    order = [a % value.ndim for a in axes.reshape(-1).tolist()]
+    # the first axis is joined first: its neighbours stand side by side
+    order = [a % value.ndim for a in reversed(axes.reshape(-1).tolist())]
     kept = [d for d in range(value.ndim) if d not in order]
     rows = value.transpose([*kept, *order]).reshape(*[value.shape[d] for d in kept], -1)
     result = np.empty(rows.shape[:-1], dtype=object)
@@ -91,7 +92,11 @@ def reduce_join(
     """The strings along ``axis`` joined to one; over several axes in the order given, over all by default."""
     axis, keep = _old_names(axis, keepdims, reduction_indices, keep_dims)
     value = convert_to_tensor(inputs, dtypes.string, name="inputs")
-    return create("ReduceJoin", name, value, _reduction_dims(value, axis), keep_dims=keep, separator=separator)
+    if axis is None:
+        if value.shape.ndims is None:
+            raise ValueError("reduce_join over all axes needs a tensor of known rank, got one of unknown rank")
+        axis = constant(np.arange(value.shape.ndims - 1, -1, -1, dtype=np.int32))
+    return create("ReduceJoin", name, value, axis, keep_dims=keep, separator=separator)
 
 
 def _text_function(op_type: str, function: Callable[[bytes], bytes], doc: str) -> Callable[..., Tensor]:
