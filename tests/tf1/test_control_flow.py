@@ -24,7 +24,7 @@ def _flag() -> Any:
     return tf.placeholder(tf.bool, [], name="flag")
 
 
-# --- cond ---------------------------------------------------------------------------------------------------------------
+# --- cond -------------------------------------------------------------------------------------------------------------
 
 
 def test_cond_takes_the_branch_that_the_value_says(session: Any) -> None:
@@ -202,6 +202,16 @@ def test_wrong_arguments_of_cond() -> None:
         tf.cond(flag, lambda: (x, x), lambda: {"a": x, "b": x})
 
 
+def test_branches_without_a_result_and_predicates_that_are_none() -> None:
+    flag = _flag()
+    with pytest.raises(ValueError, match="true_fn must have a return value"):
+        tf.cond(flag, lambda: None, lambda: None)
+    wrong = ((1, TypeError), (0.5, TypeError), (tf.constant(1), TypeError), (tf.constant([True]), ValueError))
+    for pred, error in wrong:
+        with pytest.raises(error):
+            tf.cond(pred, lambda: 1.0, lambda: 2.0)
+
+
 def test_old_names_of_the_arguments(session: Any) -> None:
     assert session.run(tf.cond(tf.constant(True), fn1=lambda: 1.0, fn2=lambda: 2.0)) == 1.0
 
@@ -218,7 +228,7 @@ def test_case(session: Any) -> None:
         tf.case(3)
 
 
-# --- while_loop ---------------------------------------------------------------------------------------------------------
+# --- while_loop -------------------------------------------------------------------------------------------------------
 
 
 def test_a_loop_counts(session: Any) -> None:
@@ -247,6 +257,29 @@ def test_structures_of_loop_variables(session: Any) -> None:
     np.testing.assert_array_equal(pair_value.b["k"][0], [4, 5])
     with pytest.raises((ValueError, TypeError)):
         tf.while_loop(lambda i, p: i < 2, lambda i, p: (i + 1, (p.a, p.b, p.a)), start)
+
+
+@pytest.mark.parametrize("limit", [None, 10])
+def test_the_result_is_in_the_containers_that_the_body_returns(limit: Any, session: Any) -> None:
+    for kind in (list, tuple):
+        result = tf.while_loop(
+            lambda i, x: i < 2, lambda i, x, kind=kind: kind([i + 1, x * 2.0]), [0, 1.0], maximum_iterations=limit
+        )
+        assert type(result) is kind and session.run(list(result)) == [2, 4.0]
+    pair = tf.while_loop(lambda a, b: a < 2.0, lambda a, b: Pair(a + 1.0, b), Pair(0.0, 5.0))
+    assert isinstance(pair, Pair) and session.run(pair) == Pair(2.0, 5.0)
+
+
+def test_a_body_that_returns_another_structure() -> None:
+    x = tf.constant(0.0)
+    for start, changed in (
+        ([x, x], lambda a, b: (a, b, b)),
+        ([x, x], lambda a, b: (a, (b,))),
+        ([{"a": x, "b": x}], lambda d: [{"a": d["a"], "c": d["b"]}]),
+        ([(x, x)], lambda d: [d, d]),
+    ):
+        with pytest.raises((ValueError, TypeError)):
+            tf.while_loop(lambda *a: tf.constant(False), changed, start)
 
 
 def test_outside_values_are_seen_inside(session: Any) -> None:
@@ -324,7 +357,7 @@ def test_maximum_iterations(session: Any, limit: int, symbolic: bool) -> None:
         tf.while_loop(lambda i: i < 4, lambda i: i + 1, [0], maximum_iterations=[1, 2])
 
 
-# --- shapes and types of loop variables -----------------------------------------------------------------------------------
+# --- shapes and types of loop variables -------------------------------------------------------------------------------
 
 
 def test_shape_invariants() -> None:
@@ -399,14 +432,16 @@ def test_what_is_inside_cannot_be_fetched_fed_or_used(session: Any) -> None:
         inside.append(tf.add(i, 1, name="inside"))
         return inside[0]
 
-    tf.while_loop(lambda i: i < 3, step, [0])
+    outside = tf.while_loop(lambda i: i < 3, step, [0])
     with pytest.raises(ValueError, match="not fetchable"):
         session.run(inside[0])
+    with pytest.raises(ValueError, match="may not be fed"):
+        session.run(outside, {inside[0]: 1})
     with pytest.raises(ValueError, match="while loop"):
         session.run(inside[0] + 1)
 
 
-# --- gradients of loops ---------------------------------------------------------------------------------------------------
+# --- gradients of loops -----------------------------------------------------------------------------------------------
 
 
 def test_gradients_through_a_loop(session: Any) -> None:

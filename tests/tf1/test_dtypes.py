@@ -38,12 +38,12 @@ def test_conversions(name: str) -> None:
 
 def test_python_types() -> None:
     assert [tf.as_dtype(kind) for kind in (float, bool)] == [tf.float32, tf.bool]
-    assert tf.as_dtype(np.str_) is tf.string and tf.as_dtype(np.object_) is tf.string and tf.as_dtype("string") is tf.string
+    assert all(tf.as_dtype(kind) is tf.string for kind in (np.str_, np.object_, "string"))
 
 
 def test_aliases() -> None:
     assert tf.half is tf.float16 and tf.double is tf.float64
-    assert tf.as_dtype("float") is tf.float32 and tf.as_dtype("half") is tf.float16 and tf.as_dtype("double") is tf.float64
+    assert [tf.as_dtype(name) for name in ("float", "half", "double")] == [tf.float32, tf.float16, tf.float64]
 
 
 @pytest.mark.parametrize("bad", ["nonsense", 999, None, 1.5, object(), [1]])
@@ -97,7 +97,7 @@ def test_an_enum_of_ints_is_no_accident() -> None:
     assert tf.as_dtype(Number.ONE.value) is tf.float32
 
 
-# --- types of values ----------------------------------------------------------------------------------------------------
+# --- types of values --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,8 @@ def test_values_that_do_not_fit_their_type(value: Any, dtype: str) -> None:
 
 
 def test_values_that_do_fit(session: Any) -> None:
-    for value, dtype in ((1, "float64"), ([1, 2], "float16"), (np.array([1.0, 2.0]), "float32"), (3, "int8"), (1, "complex64")):
+    numbers = np.array([1.0, 2.0])
+    for value, dtype in ((1, "float64"), ([1, 2], "float16"), (numbers, "float32"), (3, "int8"), (1, "complex64")):
         tensor = tf.constant(value, dtype)
         assert tensor.dtype == dtype
         np.testing.assert_array_equal(session.run(tensor), value)

@@ -50,7 +50,8 @@ def test_classes(name: str) -> None:
 
 
 def test_the_constants_of_the_codes() -> None:
-    assert (tf.errors.OK, tf.errors.INVALID_ARGUMENT, tf.errors.OUT_OF_RANGE, tf.errors.UNAUTHENTICATED) == (0, 3, 11, 16)
+    codes = tf.errors.OK, tf.errors.INVALID_ARGUMENT, tf.errors.OUT_OF_RANGE, tf.errors.UNAUTHENTICATED
+    assert codes == (0, 3, 11, 16)
 
 
 def test_an_error_with_an_operation_says_which() -> None:
@@ -100,7 +101,7 @@ def test_what_kernels_raise_becomes_one_of_these() -> None:
         (TypeError("a"), tf.errors.InvalidArgumentError),
         (IndexError("a"), tf.errors.InvalidArgumentError),
         (RuntimeError("a"), tf.errors.InvalidArgumentError),
-        (RuntimeError('"cos_cpu" not implemented for \'Int\''), tf.errors.UnimplementedError),
+        (RuntimeError("\"cos_cpu\" not implemented for 'Int'"), tf.errors.UnimplementedError),
         (NotImplementedError("a"), tf.errors.UnimplementedError),
         (MemoryError("a"), tf.errors.ResourceExhaustedError),
         (torch.cuda.OutOfMemoryError("a"), tf.errors.ResourceExhaustedError),

@@ -23,7 +23,7 @@ def _same(actual: Any, expected: Any) -> None:
         np.testing.assert_allclose(got, wanted, rtol=1e-6)
 
 
-# --- what x may be ------------------------------------------------------------------------------------------------------
+# --- what x may be ----------------------------------------------------------------------------------------------------
 
 
 def test_placeholders_constants_variables_and_values_in_the_middle(session: Any) -> None:
@@ -117,7 +117,7 @@ def test_the_read_of_a_variable_as_x(session: Any) -> None:
     _same(session.run(tf.gradients(w * w, [w, w.value()])), [6.0, 6.0])
 
 
-# --- None ---------------------------------------------------------------------------------------------------------------
+# --- None -------------------------------------------------------------------------------------------------------------
 
 
 def test_none_where_there_is_no_path(session: Any) -> None:
@@ -162,7 +162,7 @@ def test_the_argument_stop_gradients_is_refused_and_says_what_to_do(session: Any
         tf.gradients(x * x, x, stop_gradients=[x])
 
 
-# --- grad_ys ------------------------------------------------------------------------------------------------------------
+# --- grad_ys ----------------------------------------------------------------------------------------------------------
 
 
 def test_grad_ys(session: Any) -> None:
@@ -181,7 +181,7 @@ def test_gradients_with_respect_to_what_grad_ys_are_made_of(session: Any) -> Non
     _same(session.run(tf.gradients(first, [x, v])), [[6, 10], [2, 4]])
 
 
-# --- more than one ------------------------------------------------------------------------------------------------------
+# --- more than one ----------------------------------------------------------------------------------------------------
 
 
 def test_gradients_of_gradients(session: Any) -> None:
@@ -241,7 +241,7 @@ def test_noise_is_the_same_forwards_and_backwards(session: Any) -> None:
     np.testing.assert_array_equal(drawn, factors)
 
 
-# --- numbers ------------------------------------------------------------------------------------------------------------
+# --- numbers ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_broadcast_operand_gets_a_gradient_of_its_own_shape(session: Any) -> None:
@@ -268,7 +268,7 @@ def test_integers_have_no_gradient_and_are_no_obstacle(session: Any) -> None:
 def test_complex_ys_need_grad_ys(session: Any) -> None:
     x = tf.constant([1.0, 2.0])
     y = tf.cast(x, tf.complex64)
-    with pytest.raises(TypeError, match="Gradients of complex tensors .*must set grad_ys"):
+    with pytest.raises(TypeError, match=r"Gradients of complex tensors .*must set grad_ys"):
         tf.gradients(y, x)
 
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 import dynrnn.tf1 as tf
@@ -21,7 +22,7 @@ def _const(name: str | None = None) -> Any:
     return tf.constant(1.0, name=name) if name else tf.constant(1.0)
 
 
-# --- names --------------------------------------------------------------------------------------------------------------
+# --- names ------------------------------------------------------------------------------------------------------------
 
 
 def test_names_get_numbers_when_taken() -> None:
@@ -96,7 +97,7 @@ def test_constants_made_of_arguments_are_named_by_the_operation_that_takes_them(
     assert _const().op.name == "Const"
 
 
-# --- name scopes --------------------------------------------------------------------------------------------------------
+# --- name scopes ------------------------------------------------------------------------------------------------------
 
 
 def test_name_scopes_nest() -> None:
@@ -169,7 +170,7 @@ def test_a_scope_is_left_when_an_error_passes() -> None:
     assert _const("x").op.name == "x"
 
 
-# --- look-up ------------------------------------------------------------------------------------------------------------
+# --- look-up ----------------------------------------------------------------------------------------------------------
 
 
 def test_tensors_and_operations_by_name() -> None:
@@ -240,7 +241,7 @@ def test_an_operation_knows_its_surroundings() -> None:
     assert c.value_index == 0
     assert c.consumers() == [] and b.consumers() == [op]
     assert op.get_attr("T") == tf.float32
-    with pytest.raises(ValueError, match="No attr|no attr"):
+    with pytest.raises(ValueError, match=r"No attr|no attr"):
         op.get_attr("nonsense")
 
 
@@ -260,7 +261,7 @@ def test_a_tensor_is_no_bool_no_sequence_and_no_number() -> None:
     x = tf.constant([1.0, 2.0])
     with pytest.raises(TypeError, match="as a Python `bool`"):
         bool(x)
-    with pytest.raises(TypeError, match="[Ii]terat"):
+    with pytest.raises(TypeError, match=r"[Ii]terat"):
         list(x)
     with pytest.raises(TypeError):
         len(x)
@@ -289,13 +290,13 @@ def test_a_finalized_graph_takes_no_operation() -> None:
     x = _const()
     graph.finalize()
     assert graph.finalized
-    with pytest.raises(RuntimeError, match="Graph is finalized and cannot be modified."):
+    with pytest.raises(RuntimeError, match=r"Graph is finalized and cannot be modified\."):
         _const()
     with tf.Session() as session:
         assert session.run(x) == 1.0
 
 
-# --- several graphs -----------------------------------------------------------------------------------------------------
+# --- several graphs ---------------------------------------------------------------------------------------------------
 
 
 def test_graphs_are_separate() -> None:
@@ -332,7 +333,7 @@ def test_an_operation_lands_in_the_graph_of_its_inputs() -> None:
     other = tf.Graph()
     with other.as_default():
         x, w = tf.constant([1.0, 2.0]), tf.Variable([1.0, 2.0])
-    for result in (tf.nn.relu(x), x * 2.0, 2.0 * x, x + [1.0, 1.0], tf.reshape(x, [1, -1]), w * 2.0, x[0]):
+    for result in (tf.nn.relu(x), x * 2.0, 2.0 * x, np.float32([1, 1]) + x, tf.reshape(x, [1, -1]), w * 2.0, x[0]):
         assert result.graph is other
     assert tf.get_default_graph().get_operations() == []
 
@@ -351,7 +352,7 @@ def test_the_default_graph_belongs_to_the_thread() -> None:
     assert seen[0] is not here
 
 
-# --- collections --------------------------------------------------------------------------------------------------------
+# --- collections ------------------------------------------------------------------------------------------------------
 
 
 def test_collections() -> None:
@@ -387,7 +388,7 @@ def test_the_scope_of_get_collection_is_a_regular_expression_from_the_start() ->
     assert names("z") == []
 
 
-# --- control dependencies -----------------------------------------------------------------------------------------------
+# --- control dependencies ---------------------------------------------------------------------------------------------
 
 
 def test_control_dependencies_add_up_and_none_clears_them() -> None:
@@ -420,7 +421,7 @@ def test_control_dependencies_may_be_variables() -> None:
     assert x.op.control_inputs == [w.op]
 
 
-# --- devices ------------------------------------------------------------------------------------------------------------
+# --- devices ----------------------------------------------------------------------------------------------------------
 
 
 def test_devices_are_recorded() -> None:

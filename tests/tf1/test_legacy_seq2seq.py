@@ -49,7 +49,8 @@ def test_rnn_decoder_runs_the_cell_over_the_list(make: Any, session: Any) -> Non
     assert isinstance(outputs, list) and len(outputs) == T
     assert all(name.startswith("rnn_decoder/") for name in _names())
     expected = _by_hand(cell, _steps(DECODER), state)
-    gradients = [tf.gradients(tf.add_n([tf.reduce_sum(o**2) for o in os]), tf.trainable_variables()) for os in (outputs, expected[0])]
+    losses = [tf.add_n([tf.reduce_sum(output**2) for output in every]) for every in (outputs, expected[0])]
+    gradients = [tf.gradients(loss, tf.trainable_variables()) for loss in losses]
     _init(session)
     one, other = session.run([(outputs, final, gradients[0]), (*expected, gradients[1])])
     for a, b in zip(tf.nest.flatten(one), tf.nest.flatten(other), strict=True):
@@ -69,7 +70,8 @@ def test_a_loop_function_replaces_the_inputs_from_the_second_step_on(session: An
     outputs, _ = legacy.rnn_decoder(_steps(DECODER), state, cell, loop_function=loop)
     assert calls == [1, 2, 3]
     # only the first input matters
-    other, _ = legacy.rnn_decoder(_steps(DECODER[:1]) * T, state, cell, loop_function=lambda p, i: p * 2.0, scope="other")
+    first = _steps(DECODER[:1]) * T
+    other, _ = legacy.rnn_decoder(first, state, cell, loop_function=lambda p, i: p * 2.0, scope="other")
     expected, x = [], tf.constant(DECODER[0])
     for _ in range(T):
         x, state = cell(x, state)

@@ -94,7 +94,8 @@ def test_the_backward_cell_is_a_copy_unless_given(session: Any) -> None:
 def test_an_initial_state_of_each_direction(session: Any) -> None:
     fw, bw = tf.nn.rnn_cell.GRUCell(N), tf.nn.rnn_cell.GRUCell(N)
     one, two = tf.ones([B, N]), tf.ones([B, N]) * 2.0
-    given, _ = melt.rnn.encode(fw, tf.constant(DATA), tf.constant(LENGTHS), one, bw, two, encode_method=2, output_method=3)
+    lengths = tf.constant(LENGTHS)
+    given, _ = melt.rnn.encode(fw, tf.constant(DATA), lengths, one, bw, two, encode_method=2, output_method=3)
     (a, b), _ = tf.nn.bidirectional_dynamic_rnn(
         fw, bw, tf.constant(DATA), LENGTHS, initial_state_fw=one, initial_state_bw=two
     )

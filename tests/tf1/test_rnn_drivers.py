@@ -153,7 +153,7 @@ def test_lengths_of_the_wrong_rank_and_size(session: Any) -> None:
     assert "is [3] but saw shape: [2]" in str(caught.value)
 
 
-# --- states -------------------------------------------------------------------------------------------------------------
+# --- states -----------------------------------------------------------------------------------------------------------
 
 
 def test_states_given_as_lists_tuples_and_tensors(session: Any) -> None:
@@ -212,7 +212,7 @@ def test_states_that_do_not_fit(state: Any, error: Any) -> None:
         tf.nn.dynamic_rnn(rnn.LSTMCell(N), tf.constant(DATA), initial_state=state())
 
 
-# --- inputs -------------------------------------------------------------------------------------------------------------
+# --- inputs -----------------------------------------------------------------------------------------------------------
 
 
 def test_what_is_no_cell() -> None:
@@ -258,7 +258,7 @@ def test_numpy_arrays_as_inputs(session: Any) -> None:
     assert session.run(outputs).shape == (B, T, N)
 
 
-# --- static shapes --------------------------------------------------------------------------------------------------------
+# --- static shapes ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("batch", [B, None])
@@ -300,7 +300,7 @@ def test_no_steps_and_no_rows(session: Any) -> None:
     assert values.shape == (0, T, N) and final.shape == (0, N)
 
 
-# --- structures -----------------------------------------------------------------------------------------------------------
+# --- structures -------------------------------------------------------------------------------------------------------
 
 
 class Nested(rnn.RNNCell):
@@ -359,7 +359,7 @@ def test_integer_inputs_to_a_cell_that_takes_them(session: Any) -> None:
     assert tf.gradients(outputs, table)[0] is not None
 
 
-# --- they agree -----------------------------------------------------------------------------------------------------------
+# --- they agree -------------------------------------------------------------------------------------------------------
 
 
 def _imitation(cell: Any, x: Any, lengths: Any) -> Any:
@@ -403,7 +403,7 @@ def test_dynamic_static_and_raw_agree_in_values_and_gradients(cell: str, lengths
 def test_a_while_loop_agrees_with_dynamic_rnn(session: Any) -> None:
     cell = rnn.GRUCell(N)
     x = tf.constant(DATA)
-    outputs, state = tf.nn.dynamic_rnn(cell, x, dtype=tf.float32)
+    _, state = tf.nn.dynamic_rnn(cell, x, dtype=tf.float32)
     array = tf.TensorArray(tf.float32, size=T).unstack(tf.transpose(x, [1, 0, 2]))
 
     def body(t: Any, s: Any) -> Any:
@@ -420,7 +420,7 @@ def test_a_while_loop_agrees_with_dynamic_rnn(session: Any) -> None:
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
-# --- static_rnn -----------------------------------------------------------------------------------------------------------
+# --- static_rnn -------------------------------------------------------------------------------------------------------
 
 
 def test_static_rnn_gives_a_list(session: Any) -> None:
@@ -473,7 +473,7 @@ def test_noise_in_static_rnn_differs_from_step_to_step(session: Any) -> None:
     assert not np.array_equal(one, two)
 
 
-# --- raw_rnn ----------------------------------------------------------------------------------------------------------------
+# --- raw_rnn ----------------------------------------------------------------------------------------------------------
 
 
 def test_the_loop_function_is_called_twice() -> None:
@@ -625,7 +625,7 @@ def test_loop_functions_that_do_not_fit() -> None:
             tf.nn.raw_rnn(cell, lambda t, o, s, c, changed=changed: start if o is None else changed(o, s))
 
 
-# --- both directions --------------------------------------------------------------------------------------------------------
+# --- both directions --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("lengths", [None, LENGTHS])
@@ -681,7 +681,9 @@ def test_stacks(lengths: Any, session: Any) -> None:
     )
     names = {v.op.name.rsplit("_cell/", 1)[0] for v in tf.trainable_variables()}
     assert names == {
-        f"stack_bidirectional_rnn/cell_{i}/bidirectional_rnn/{d}/{c}" for i, c in enumerate(("lstm", "gru")) for d in ("fw", "bw")
+        f"stack_bidirectional_rnn/cell_{i}/bidirectional_rnn/{direction}/{kind}"
+        for i, kind in enumerate(("lstm", "gru"))
+        for direction in ("fw", "bw")
     }
     assert outputs.shape.as_list() == [B, T, 6] and len(states_fw) == len(states_bw) == 2
     layer = x
@@ -716,7 +718,7 @@ def test_stacks_that_do_not_fit() -> None:
             stack(fw, bw, x, dtype=tf.float32, **options)
 
 
-# --- the rest ---------------------------------------------------------------------------------------------------------------
+# --- the rest ---------------------------------------------------------------------------------------------------------
 
 
 def test_options_that_change_nothing(session: Any) -> None:
@@ -768,7 +770,7 @@ def test_a_state_saver() -> None:
 
 def test_many_long_sequences_do_not_grow_the_graph(session: Any) -> None:
     x = tf.placeholder(tf.float32, [None, None, D])
-    outputs, state = tf.nn.dynamic_rnn(rnn.GRUCell(N), x, dtype=tf.float32)
+    outputs, _ = tf.nn.dynamic_rnn(rnn.GRUCell(N), x, dtype=tf.float32)
     loss = tf.reduce_mean(outputs**2)
     gradients = tf.gradients(loss, tf.trainable_variables())
     _init(session)

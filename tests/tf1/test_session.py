@@ -25,7 +25,7 @@ def session() -> Iterator[Any]:
         yield sess
 
 
-# --- fetches ------------------------------------------------------------------------------------------------------------
+# --- fetches ----------------------------------------------------------------------------------------------------------
 
 
 def test_structures_come_back_in_kind(session: Any) -> None:
@@ -95,7 +95,7 @@ def test_fetches_and_feeds_of_another_graph(session: Any) -> None:
         session.run(foreign)
     with pytest.raises(ValueError, match="is not an element of this graph"):
         session.run(foreign.op)
-    with pytest.raises(TypeError, match="Cannot interpret feed_dict key as Tensor: .*not an element of this graph"):
+    with pytest.raises(TypeError, match=r"Cannot interpret feed_dict key as Tensor: .*not an element of this graph"):
         session.run(x, {foreign: 1.0})
 
 
@@ -104,7 +104,7 @@ def test_an_empty_graph_runs_nothing() -> None:
         session.run([])
 
 
-# --- feeds --------------------------------------------------------------------------------------------------------------
+# --- feeds ------------------------------------------------------------------------------------------------------------
 
 
 def test_feeds_by_tensor_by_name_and_in_the_middle(session: Any) -> None:
@@ -253,6 +253,9 @@ def test_wrong_feed_values(session: Any) -> None:
         session.run(x, {x: tf.constant([1.0])})
     with pytest.raises(TypeError, match="is not compatible with Tensor type"):
         session.run(n, {n: 2**40})
+    flag = tf.placeholder(tf.bool, [])
+    with pytest.raises(TypeError, match="is not compatible with Tensor type"):
+        session.run(flag, {flag: 2})
     with pytest.raises(ValueError):
         session.run(x, {x: ["a"]})
     with pytest.raises((ValueError, TypeError)):
@@ -261,7 +264,7 @@ def test_wrong_feed_values(session: Any) -> None:
         session.run(x, {x: [[1.0], [1.0, 2.0]]})
 
 
-# --- values are the caller's own ------------------------------------------------------------------------------------------
+# --- values are the caller's own --------------------------------------------------------------------------------------
 
 
 def test_fetched_arrays_may_be_changed(session: Any) -> None:
@@ -295,7 +298,7 @@ def test_a_constant_does_not_change_with_the_array_it_was_made_of(session: Any) 
     np.testing.assert_array_equal(session.run([c, w]), [[1, 2], [1, 2]])
 
 
-# --- what runs ------------------------------------------------------------------------------------------------------------
+# --- what runs --------------------------------------------------------------------------------------------------------
 
 
 def test_only_what_is_fetched_runs(session: Any) -> None:
@@ -379,7 +382,7 @@ def test_operations_made_after_the_session_and_after_a_run(session: Any) -> None
     assert session.run(x + 1.0) == 2.0
 
 
-# --- variables in sessions ------------------------------------------------------------------------------------------------
+# --- variables in sessions --------------------------------------------------------------------------------------------
 
 
 def test_an_uninitialised_variable(session: Any) -> None:
@@ -420,7 +423,7 @@ def test_sessions_on_several_graphs() -> None:
         session.run(tensors[1])
 
 
-# --- default sessions -----------------------------------------------------------------------------------------------------
+# --- default sessions -------------------------------------------------------------------------------------------------
 
 
 def test_eval_and_run_take_the_default_session() -> None:
@@ -478,7 +481,7 @@ def test_as_default_does_not_close(session: Any) -> None:
         assert x.eval() == 1.0
     assert other.run(x) == 1.0
     other.close()
-    with pytest.raises(RuntimeError, match="Attempted to use a closed Session."):
+    with pytest.raises(RuntimeError, match=r"Attempted to use a closed Session\."):
         other.run(x)
 
 
@@ -545,7 +548,7 @@ def test_make_callable(session: Any) -> None:
     assert session.make_callable(tf.constant(4.0))() == 4.0
 
 
-# --- threads, memory, copies ------------------------------------------------------------------------------------------------
+# --- threads, memory, copies ------------------------------------------------------------------------------------------
 
 
 def test_threads_share_a_session(session: Any) -> None:
@@ -582,6 +585,31 @@ def test_no_count_is_lost_between_threads(session: Any) -> None:
     for thread in threads:
         thread.join()
     assert session.run(n) == 400
+
+
+def test_values_are_let_go_as_soon_as_they_are_not_needed(session: Any) -> None:
+    from dynrnn.tf1.core import registry
+    from dynrnn.tf1.core.infer import same_as_first
+
+    alive: list[Any] = []
+    most = []
+
+    @registry.register("ProbeOfMemory", same_as_first)
+    def probe(value: Any) -> Any:
+        most.append(sum(reference() is not None for reference in alive))
+        result = value + 1.0
+        alive.append(weakref.ref(result))
+        return result
+
+    graph = tf.get_default_graph()
+    y = x = tf.placeholder(tf.float32, [4])
+    for _ in range(50):
+        y = graph.create_op("ProbeOfMemory", [y]).outputs[0]
+    try:
+        np.testing.assert_array_equal(session.run(y, {x: [0.0] * 4}), [50.0] * 4)
+    finally:
+        del registry._REGISTRY["ProbeOfMemory"]
+    assert len(most) == 50 and max(most) <= 2
 
 
 def test_a_closed_session_gives_its_memory_back() -> None:

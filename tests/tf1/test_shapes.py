@@ -1,4 +1,4 @@
-"""``TensorShape`` and ``Dimension``: arithmetic, comparison, merging, printing, errors; ``set_shape``; shapes of values."""
+"""``TensorShape`` and ``Dimension``: arithmetic, comparison, merging, printing, errors; shapes of tensors."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_printed_dimensions() -> None:
     )
 
 
-# --- shapes -------------------------------------------------------------------------------------------------------------
+# --- shapes -----------------------------------------------------------------------------------------------------------
 
 
 def test_what_a_shape_is_made_of() -> None:
@@ -143,7 +143,8 @@ def test_merging_shapes() -> None:
 
 def test_joining_shapes() -> None:
     assert TensorShape([2]).concatenate([3, None]).as_list() == [2, 3, None]
-    assert (TensorShape([2]) + [3]).as_list() == [2, 3] and ([1] + TensorShape([2])).as_list() == [1, 2]
+    one, more = TensorShape([2]), [3]
+    assert (one + more).as_list() == [2, 3] and (more + one).as_list() == [3, 2]
     assert TensorShape([2]).concatenate(None).ndims is None
 
 
@@ -174,7 +175,7 @@ def test_printed_shapes() -> None:
     assert f"{TensorShape([None, 3])}" == "(?, 3)"
 
 
-# --- shapes of tensors --------------------------------------------------------------------------------------------------
+# --- shapes of tensors ------------------------------------------------------------------------------------------------
 
 
 def test_set_shape() -> None:

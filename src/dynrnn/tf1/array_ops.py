@@ -159,7 +159,11 @@ _ELSEWHERE = frozenset(
 )
 
 EXPORTS: dict[str, Any] = {
-    **{name.rstrip("_"): globals()[name] for name in __all__ if name not in ("EXPORTS", "operators") and name not in _ELSEWHERE},
+    **{
+        name.rstrip("_"): globals()[name]
+        for name in __all__
+        if name not in ("EXPORTS", "operators") and name not in _ELSEWHERE
+    },
     "guarantee_const": identity,
     "newaxis": None,
     "reverse_v2": reverse,

@@ -26,8 +26,8 @@ from dynrnn.tf1.ops.initializing import (
 )
 
 __all__ = [
-    "Constant",
     "EXPORTS",
+    "Constant",
     "GlorotNormal",
     "GlorotUniform",
     "Identity",
@@ -72,5 +72,8 @@ uniform_unit_scaling_initializer = UniformUnitScaling
 orthogonal_initializer = Orthogonal
 identity_initializer = Identity
 
-EXPORTS: dict[str, Any] = {name: globals()[name] for name in __all__ if name.endswith("_initializer") and name != "identity_initializer" and name != "default_initializer"}
+_NOT_IN_TF = ("default_initializer", "identity_initializer")
+EXPORTS: dict[str, Any] = {
+    name: globals()[name] for name in __all__ if name.endswith("_initializer") and name not in _NOT_IN_TF
+}
 """What each class is called in ``tf``."""

@@ -6,7 +6,6 @@ from dynrnn.tf1._namespace import missing
 from dynrnn.tf1.core.variables import global_variables_initializer as global_variables
 from dynrnn.tf1.core.variables import local_variables_initializer as local_variables
 from dynrnn.tf1.core.variables import variables_initializer as variables
-from dynrnn.tf1.ops.initializing import he_normal, he_uniform, lecun_normal, lecun_uniform
 from dynrnn.tf1.ops.initializing import Constant as constant
 from dynrnn.tf1.ops.initializing import GlorotNormal as glorot_normal
 from dynrnn.tf1.ops.initializing import GlorotUniform as glorot_uniform
@@ -19,6 +18,7 @@ from dynrnn.tf1.ops.initializing import TruncatedNormal as truncated_normal
 from dynrnn.tf1.ops.initializing import UniformUnitScaling as uniform_unit_scaling
 from dynrnn.tf1.ops.initializing import VarianceScaling as variance_scaling
 from dynrnn.tf1.ops.initializing import Zeros as zeros
+from dynrnn.tf1.ops.initializing import he_normal, he_uniform, lecun_normal, lecun_uniform
 
 __all__ = [
     "constant",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dynrnn.tf1._namespace import missing
 from dynrnn.tf1.clip_ops import global_norm
-from dynrnn.tf1.nn_ops import l2_normalize
+from dynrnn.tf1.nn import l2_normalize
 from dynrnn.tf1.ops.matrices import cholesky, cholesky_solve, eye, logdet, pinv, qr, slogdet, svd, trace
 from dynrnn.tf1.ops.matrices import diag as tensor_diag
 from dynrnn.tf1.ops.matrices import diag_part as tensor_diag_part

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dynrnn.tf1._namespace import missing
-from dynrnn.tf1.nn_ops import l2_normalize, log_softmax, softmax, softplus, softsign, zero_fraction
-from dynrnn.tf1.nn_top_k import in_top_k, top_k
+from dynrnn.tf1.nn import in_top_k, l2_normalize, log_softmax, softmax, softplus, softsign, top_k, zero_fraction
 from dynrnn.tf1.ops.arithmetic import (
     accumulate_n,
     add,
     add_n,
     atan2,
-    divide,
-    floordiv,
     floormod,
     igamma,
     igammac,
@@ -26,7 +23,6 @@ from dynrnn.tf1.ops.arithmetic import (
     scalar_mul,
     squared_difference,
     subtract,
-    truediv,
     xdivy,
     xlog1py,
     xlogy,
@@ -46,6 +42,8 @@ from dynrnn.tf1.ops.comparing import (
     logical_xor,
     not_equal,
 )
+from dynrnn.tf1.ops.dividing import divide, floordiv, truediv
+from dynrnn.tf1.ops.elementwise import abs_ as abs
 from dynrnn.tf1.ops.elementwise import (
     acos,
     acosh,
@@ -93,7 +91,6 @@ from dynrnn.tf1.ops.elementwise import (
     tan,
     tanh,
 )
-from dynrnn.tf1.ops.elementwise import abs_ as abs
 from dynrnn.tf1.ops.elementwise import round_ as round
 from dynrnn.tf1.ops.grouping import (
     segment_max,

@@ -14,11 +14,8 @@ from dynrnn.tf1.ops.arithmetic import (
     bitwise_or,
     bitwise_xor,
     clip_by_value,
-    div,
     div_no_nan,
-    divide,
     floor_div,
-    floordiv,
     floormod,
     igamma,
     igammac,
@@ -37,7 +34,6 @@ from dynrnn.tf1.ops.arithmetic import (
     scalar_mul,
     squared_difference,
     subtract,
-    truediv,
     truncatediv,
     truncatemod,
     xdivy,
@@ -49,8 +45,8 @@ from dynrnn.tf1.ops.casting import (
     cast,
     saturate_cast,
     to_bfloat16,
-    to_complex128,
     to_complex64,
+    to_complex128,
     to_double,
     to_float,
     to_int32,
@@ -67,6 +63,7 @@ from dynrnn.tf1.ops.comparing import (
     logical_xor,
     not_equal,
 )
+from dynrnn.tf1.ops.dividing import div, divide, floordiv, truediv
 from dynrnn.tf1.ops.elementwise import (
     abs_,
     acos,
@@ -322,8 +319,8 @@ __all__ = [
     "tanh",
     "tensordot",
     "to_bfloat16",
-    "to_complex128",
     "to_complex64",
+    "to_complex128",
     "to_double",
     "to_float",
     "to_int32",
@@ -381,7 +378,11 @@ _ELSEWHERE = frozenset(
 )
 
 EXPORTS: dict[str, Any] = {
-    **{name.rstrip("_"): globals()[name] for name in __all__ if name not in ("EXPORTS", "operators") and name not in _ELSEWHERE},
+    **{
+        name.rstrip("_"): globals()[name]
+        for name in __all__
+        if name not in ("EXPORTS", "operators") and name not in _ELSEWHERE
+    },
     "arg_max": argmax,
     "arg_min": argmin,
     "floor_mod": floormod,

@@ -53,6 +53,10 @@ _ELSEWHERE = frozenset(
 )
 
 EXPORTS: dict[str, Any] = {
-    **{name.rstrip("_"): globals()[name] for name in __all__ if name not in ("EXPORTS", "operators") and name not in _ELSEWHERE},
+    **{
+        name.rstrip("_"): globals()[name]
+        for name in __all__
+        if name not in ("EXPORTS", "operators") and name not in _ELSEWHERE
+    },
 }
 """What each function is called in ``tf``."""

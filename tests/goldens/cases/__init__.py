@@ -8,7 +8,10 @@ MODULES = (
     "names",
     "scopes",
     "array",
+    "array_more",
     "maths",
+    "maths_more",
+    "operations",
     "network",
     "losses",
     "layers",
@@ -18,5 +21,6 @@ MODULES = (
     "sessions",
     "errors",
     "refusals",
+    "refusals_more",
     "contrib",
 )

@@ -1,4 +1,4 @@
-"""Arithmetic again: every function, special values, ties, empty tensors, integer types, axes in every form, variables."""
+"""Arithmetic again: every function, special values, ties, empty tensors, integer types, axes in every form."""
 
 from __future__ import annotations
 
@@ -23,41 +23,150 @@ ONE = ("known",)
 UNARY = "abs negative sign square exp expm1 tanh sigmoid sin cos atan floor ceil round rint erf is_nan is_inf is_finite"
 for _name in UNARY.split():
     row(f"special/{_name}", lambda tf, x, name=_name: getattr(tf, name)(x), SPECIAL, levels=ONE, gradients=False)
-for _name in "sqrt rsqrt log log1p reciprocal".split():
+for _name in ["sqrt", "rsqrt", "log", "log1p", "reciprocal"]:
     row(f"special/{_name}", lambda tf, x, name=_name: getattr(tf, name)(x), SPECIAL, levels=ONE, gradients=False)
 for _name in UNARY.split()[:-3]:
     row(f"empty/{_name}", lambda tf, x, name=_name: getattr(tf, name)(x), EMPTY_ROWS)
 row("unary/abs-at-zero", lambda tf, x: [tf.abs(x), tf.square(x), tf.sign(x) * x], numpy.array([0, 1, -1], "f"))
 row("unary/hyperbolic", lambda tf, x: [tf.asinh(x), tf.acosh(x + 4.0), tf.atanh(x / 4.0)], MATRIX)
 row("unary/erfc", lambda tf, x: [tf.erfc(x), tf.log_sigmoid(x), tf.math.log_sigmoid(-x)], MATRIX)
-row("unary/special-functions", lambda tf, x: [tf.math.bessel_i0(x), tf.math.bessel_i1(x), tf.math.bessel_i0e(x), tf.math.bessel_i1e(x)], MATRIX, levels=ONE, gradients=False)
+row(
+    "unary/special-functions",
+    lambda tf, x: [tf.math.bessel_i0(x), tf.math.bessel_i1(x), tf.math.bessel_i0e(x), tf.math.bessel_i1e(x)],
+    MATRIX,
+    levels=ONE,
+    gradients=False,
+)
 row("unary/inverses", lambda tf, x: [tf.math.erfinv(x / 4.0), tf.math.ndtri(x / 8.0 + 0.5)], MATRIX, levels=ONE)
-row("unary/ints", lambda tf, x: [tf.abs(x), tf.negative(x), tf.sign(x), tf.square(x), tf.round(x), -x, abs(x)], SIGNED, levels=ONE)
+row(
+    "unary/ints",
+    lambda tf, x: [tf.abs(x), tf.negative(x), tf.sign(x), tf.square(x), tf.round(x), -x, abs(x)],
+    SIGNED,
+    levels=ONE,
+)
 for _type in ("int8", "int64"):
-    row(f"unary/{_type}", lambda tf, x: [tf.abs(x), -x, tf.sign(x), tf.square(x)], ints(3, -3, 0, dtype=_type), levels=ONE)
-row("unary/python", lambda tf: [tf.exp(1.0), tf.sqrt([1.0, 4.0]), tf.abs(-3), tf.negative([1, -2]), tf.square(3), tf.logical_not(True), tf.floor(1.5)])
+    row(
+        f"unary/{_type}",
+        lambda tf, x: [tf.abs(x), -x, tf.sign(x), tf.square(x)],
+        ints(3, -3, 0, dtype=_type),
+        levels=ONE,
+    )
+row(
+    "unary/python",
+    lambda tf: [
+        tf.exp(1.0),
+        tf.sqrt([1.0, 4.0]),
+        tf.abs(-3),
+        tf.negative([1, -2]),
+        tf.square(3),
+        tf.logical_not(True),
+        tf.floor(1.5),
+    ],
+)
 row("unary/variable", lambda tf: [tf.exp(tf.Variable(1.0)), -tf.Variable([1.0, 2.0]), abs(tf.Variable(-1))])
-row("unary/half", lambda tf, x: tf.cast(tf.exp(tf.cast(x, tf.float16)) + tf.sqrt(tf.cast(x, tf.float16)), tf.float32) * 0 + x, positive(4), levels=ONE, gradients=False)
+row(
+    "unary/half",
+    lambda tf, x: tf.cast(tf.exp(tf.cast(x, tf.float16)) + tf.sqrt(tf.cast(x, tf.float16)), tf.float32) * 0 + x,
+    positive(4),
+    levels=ONE,
+    gradients=False,
+)
 
 # Two arguments --------------------------------------------------------------------------------------------------------
 
 PAIR = (numpy.array([0, -0.0, 1, NAN, INF, 2, NAN], "f"), numpy.array([-0.0, 0, NAN, 1, INF, -INF, NAN], "f"))
-for _name in "add subtract multiply divide maximum minimum floordiv floormod atan2 squared_difference less greater_equal equal not_equal".split():
+for _name in [
+    "add",
+    "subtract",
+    "multiply",
+    "divide",
+    "maximum",
+    "minimum",
+    "floordiv",
+    "floormod",
+    "atan2",
+    "squared_difference",
+    "less",
+    "greater_equal",
+    "equal",
+    "not_equal",
+]:
     row(f"special/{_name}", lambda tf, x, y, name=_name: getattr(tf, name)(x, y), *PAIR, levels=ONE, gradients=False)
-row("special/pow", lambda tf, x, y: tf.pow(x, y), numpy.array([0, 0, -1, 2, -2], "f"), numpy.array([0, 2, 2, -1, 3], "f"), levels=ONE, gradients=False)
-row("ties/maximum", lambda tf, x, y: tf.maximum(x, y), numpy.array([1, 2, 3], "f"), numpy.array([1, 3, 2], "f"), levels=ONE)
-row("ties/minimum", lambda tf, x, y: tf.minimum(x, y), numpy.array([1, 2, 3], "f"), numpy.array([1, 3, 2], "f"), levels=ONE)
-row("ties/maximum-broadcast", lambda tf, x, y: tf.maximum(x, y), numpy.array([1, 2, 3], "f"), numpy.array(2, "f"), levels=ONE)
-row("ties/relu-like", lambda tf, x: [tf.maximum(x, 0.0), tf.maximum(0.0, x), tf.minimum(x, 0.0)], numpy.array([-1, 0, 1], "f"), levels=ONE)
+row(
+    "special/pow",
+    lambda tf, x, y: tf.pow(x, y),
+    numpy.array([0, 0, -1, 2, -2], "f"),
+    numpy.array([0, 2, 2, -1, 3], "f"),
+    levels=ONE,
+    gradients=False,
+)
+row(
+    "ties/maximum",
+    lambda tf, x, y: tf.maximum(x, y),
+    numpy.array([1, 2, 3], "f"),
+    numpy.array([1, 3, 2], "f"),
+    levels=ONE,
+)
+row(
+    "ties/minimum",
+    lambda tf, x, y: tf.minimum(x, y),
+    numpy.array([1, 2, 3], "f"),
+    numpy.array([1, 3, 2], "f"),
+    levels=ONE,
+)
+row(
+    "ties/maximum-broadcast",
+    lambda tf, x, y: tf.maximum(x, y),
+    numpy.array([1, 2, 3], "f"),
+    numpy.array(2, "f"),
+    levels=ONE,
+)
+row(
+    "ties/relu-like",
+    lambda tf, x: [tf.maximum(x, 0.0), tf.maximum(0.0, x), tf.minimum(x, 0.0)],
+    numpy.array([-1, 0, 1], "f"),
+    levels=ONE,
+)
 row("ties/clip", lambda tf, x: tf.clip_by_value(x, -1.0, 1.0), numpy.array([-2, -1, 0, 1, 2], "f"), levels=ONE)
 row("ties/reduce_max", lambda tf, x: [tf.reduce_max(x), tf.reduce_min(x)], numpy.array([1, 3, 3, 1], "f"), levels=ONE)
-row("ties/reduce_max-axis", lambda tf, x: [tf.reduce_max(x, 1), tf.reduce_min(x, 0)], numpy.array([[1, 1], [2, 1]], "f"), levels=ONE)
-row("clip/tensors", lambda tf, x, low: tf.clip_by_value(x, low, low + 1.0), MATRIX, floats(4, name="b"), levels=("known", "batch"))
+row(
+    "ties/reduce_max-axis",
+    lambda tf, x: [tf.reduce_max(x, 1), tf.reduce_min(x, 0)],
+    numpy.array([[1, 1], [2, 1]], "f"),
+    levels=ONE,
+)
+row(
+    "clip/tensors",
+    lambda tf, x, low: tf.clip_by_value(x, low, low + 1.0),
+    MATRIX,
+    floats(4, name="b"),
+    levels=("known", "batch"),
+)
 row("clip/ints", lambda tf, x: tf.clip_by_value(x, -2, 3), SIGNED, levels=ONE)
-row("by-zero/no-nan", lambda tf, x, y: [tf.div_no_nan(x, y), tf.math.divide_no_nan(x, y), tf.math.multiply_no_nan(x, y)], numpy.array([1, 0, INF, 2], "f"), numpy.array([0, 0, 0, 4], "f"), levels=ONE, gradients=False)
-row("by-zero/xlogy", lambda tf, x, y: [tf.math.xlogy(x, y), tf.math.xdivy(x, y)], numpy.array([0, 1, 2], "f"), numpy.array([0, 2, 3], "f"), levels=ONE)
+row(
+    "by-zero/no-nan",
+    lambda tf, x, y: [tf.div_no_nan(x, y), tf.math.divide_no_nan(x, y), tf.math.multiply_no_nan(x, y)],
+    numpy.array([1, 0, INF, 2], "f"),
+    numpy.array([0, 0, 0, 4], "f"),
+    levels=ONE,
+    gradients=False,
+)
+row(
+    "by-zero/xlogy",
+    lambda tf, x, y: [tf.math.xlogy(x, y), tf.math.xdivy(x, y)],
+    numpy.array([0, 1, 2], "f"),
+    numpy.array([0, 2, 3], "f"),
+    levels=ONE,
+)
 row("by-zero/reciprocal", lambda tf, x: tf.math.reciprocal_no_nan(x), numpy.array([0, 2, -4], "f"), levels=ONE)
-row("by-zero/floats", lambda tf, x, y: [x / y, x // y, tf.div(x, y), x % y], numpy.array([1, -1, 0], "f"), numpy.zeros(3, "f"), levels=ONE, gradients=False)
+row(
+    "by-zero/floats",
+    lambda tf, x, y: [x / y, x // y, tf.div(x, y), x % y],
+    numpy.array([1, -1, 0], "f"),
+    numpy.zeros(3, "f"),
+    levels=ONE,
+    gradients=False,
+)
 row("by-zero/true-division-of-ints", lambda tf, x, y: [x / y, tf.truediv(x, y)], ints(1, -1), ints(0, 2), levels=ONE)
 INTEGERS: dict[str, Callable[..., Any]] = {
     "floordiv": lambda tf, x, y: [x // y, tf.floordiv(x, y), tf.floor_div(x, y), tf.div(x, y)],
@@ -69,43 +178,138 @@ INTEGERS: dict[str, Callable[..., Any]] = {
 }
 for _name, _function in INTEGERS.items():
     for _type in ("int32", "int64"):
-        row(f"integers/{_name}/{_type}", _function, ints(7, -7, 7, -7, 6, 0, dtype=_type), ints(2, 2, -2, -2, 3, 5, dtype=_type), levels=ONE)
-row("integers/uint8", lambda tf, x, y: [x + y, x - y, x * y, x // y, x % y, x / y], ints(200, 3, 10, dtype="uint8"), ints(100, 5, 3, dtype="uint8"), levels=ONE)
-row("integers/int16", lambda tf, x, y: [x / y, x // y, x * y], ints(200, -3, dtype="int16"), ints(7, 2, dtype="int16"), levels=ONE)
+        row(
+            f"integers/{_name}/{_type}",
+            _function,
+            ints(7, -7, 7, -7, 6, 0, dtype=_type),
+            ints(2, 2, -2, -2, 3, 5, dtype=_type),
+            levels=ONE,
+        )
+row(
+    "integers/uint8",
+    lambda tf, x, y: [x + y, x - y, x * y, x // y, x % y, x / y],
+    ints(200, 3, 10, dtype="uint8"),
+    ints(100, 5, 3, dtype="uint8"),
+    levels=ONE,
+)
+row(
+    "integers/int16",
+    lambda tf, x, y: [x / y, x // y, x * y],
+    ints(200, -3, dtype="int16"),
+    ints(7, 2, dtype="int16"),
+    levels=ONE,
+)
 row("integers/overflow", lambda tf, x: [x + 1, x * 2, -x - 2], ints(2**31 - 1), levels=ONE)
 row("integers/pow", lambda tf, x: [x**2, x**0, tf.pow(x, 3), 2 ** tf.abs(x)], ints(3, -2, 0), levels=ONE)
-row("floats/floordiv", lambda tf, x, y: [x // y, tf.floordiv(x, y)], floats(6, scale=8.0), floats(6, name="b"), levels=("known", "batch"))
-row("floats/floormod", lambda tf, x, y: [x % y, tf.floormod(x, y), tf.mod(x, y)], floats(6, scale=8.0), floats(6, name="b"), levels=("known", "batch"))
-row("floats/truncatemod", lambda tf, x, y: [tf.truncatediv(x, y), tf.truncatemod(x, y)], floats(6, scale=8.0), floats(6, name="b"), levels=ONE, gradients=False)
+row(
+    "floats/floordiv",
+    lambda tf, x, y: [x // y, tf.floordiv(x, y)],
+    floats(6, scale=8.0),
+    floats(6, name="b"),
+    levels=("known", "batch"),
+)
+row(
+    "floats/floormod",
+    lambda tf, x, y: [x % y, tf.floormod(x, y), tf.mod(x, y)],
+    floats(6, scale=8.0),
+    floats(6, name="b"),
+    levels=("known", "batch"),
+)
+row(
+    "floats/truncatemod",
+    lambda tf, x, y: [tf.truncatediv(x, y), tf.truncatemod(x, y)],
+    floats(6, scale=8.0),
+    floats(6, name="b"),
+    levels=ONE,
+    gradients=False,
+)
 row("floats/pow-negative-base", lambda tf, x: [x**2, x**3, x**-1.0], floats(4), levels=ONE)
 row("floats/pow-zero-base", lambda tf, x: x**2.0, numpy.array([0, 1, -1], "f"), levels=ONE)
 row("floats/realdiv", lambda tf, x, y: [tf.realdiv(x, y), tf.divide(x, y), tf.div(x, y)], MATRIX, floats(4, name="b"))
-row("floats/gamma", lambda tf, x, y: [tf.igamma(x, y), tf.igammac(x, y)], positive(4), positive(4, name="b"), levels=ONE, gradients=False)
-row("floats/zeta", lambda tf, x: [tf.zeta(x + 2.0, x), tf.polygamma(1.0, x), tf.polygamma([0.0, 2.0, 1.0, 3.0], x)], positive(4), levels=ONE, gradients=False)
-row("floats/xlogy-gradient", lambda tf, x, y: tf.math.xlogy(x, y), positive(4), positive(4, name="b"), levels=("known", "open"))
+row(
+    "floats/gamma",
+    lambda tf, x, y: [tf.igamma(x, y), tf.igammac(x, y)],
+    positive(4),
+    positive(4, name="b"),
+    levels=ONE,
+    gradients=False,
+)
+row(
+    "floats/zeta",
+    lambda tf, x: [tf.zeta(x + 2.0, x), tf.polygamma(1.0, x), tf.polygamma([0.0, 2.0, 1.0, 3.0], x)],
+    positive(4),
+    levels=ONE,
+    gradients=False,
+)
+row(
+    "floats/xlogy-gradient",
+    lambda tf, x, y: tf.math.xlogy(x, y),
+    positive(4),
+    positive(4, name="b"),
+    levels=("known", "open"),
+)
 row("broadcast/empty", lambda tf, x, y: [x + y, x * y, tf.maximum(x, y), x < y], EMPTY_ROWS, floats(3))
 row("broadcast/one-against-empty", lambda tf, x, y: x + y, EMPTY, floats(1), levels=ALL)
-row("broadcast/gradient-of-both", lambda tf, x, y: [x * y, x / y, x - y, tf.squared_difference(x, y), tf.atan2(x, y)], floats(2, 1, 3), floats(4, 1, name="b"))
+row(
+    "broadcast/gradient-of-both",
+    lambda tf, x, y: [x * y, x / y, x - y, tf.squared_difference(x, y), tf.atan2(x, y)],
+    floats(2, 1, 3),
+    floats(4, 1, name="b"),
+)
 row("add_n/gradient", lambda tf, x, y: [tf.add_n([x, y, x]), tf.add_n([x])], MATRIX, floats(3, 4, name="b"), levels=ALL)
 row("add_n/ints", lambda tf, x: tf.add_n([x, x, [1, 1]]), ints(1, 2))
 row("accumulate_n", lambda tf, x, y: tf.accumulate_n([x, y, x]), MATRIX, floats(3, 4, name="b"), levels=("known",))
-row("scalar_mul", lambda tf, x, s: [tf.scalar_mul(s, x), tf.scalar_mul(2.0, x)], MATRIX, SCALAR, levels=("known", "batch"))
+row(
+    "scalar_mul",
+    lambda tf, x, s: [tf.scalar_mul(s, x), tf.scalar_mul(2.0, x)],
+    MATRIX,
+    SCALAR,
+    levels=("known", "batch"),
+)
 row("polyval", lambda tf, x: [tf.math.polyval([1.0, -2.0, 0.5], x), tf.math.polyval([3.0], x)], VECTOR, levels=ONE)
 
 # Comparisons and logic ------------------------------------------------------------------------------------------------
 
-row("logic/all", lambda tf, x, y: [tf.logical_and(x, y), tf.logical_or(x, y), tf.logical_xor(x, y), tf.logical_not(x)], flags([[1, 0], [0, 1]]), flags(1, 0))
-row("logic/operators", lambda tf, x, y: [x & y, x | y, x ^ y, ~x, x & True, False | y, True ^ x], flags(1, 0, 1), flags(1, 1, 0))
+row(
+    "logic/all",
+    lambda tf, x, y: [tf.logical_and(x, y), tf.logical_or(x, y), tf.logical_xor(x, y), tf.logical_not(x)],
+    flags([[1, 0], [0, 1]]),
+    flags(1, 0),
+)
+row(
+    "logic/operators",
+    lambda tf, x, y: [x & y, x | y, x ^ y, ~x, x & True, False | y, True ^ x],
+    flags(1, 0, 1),
+    flags(1, 1, 0),
+)
 row("logic/integers", lambda tf, x, y: [x & y, x | y, x ^ y, ~x], ints(6, 5, -1), ints(3, 1, 8), levels=ONE)
-row("logic/bitwise", lambda tf, x, y: [tf.bitwise.bitwise_and(x, y), tf.bitwise.bitwise_or(x, y), tf.bitwise.bitwise_xor(x, y), tf.bitwise.invert(x), tf.bitwise.left_shift(x, y), tf.bitwise.right_shift(x, y)], ints(6, 5, 9), ints(3, 1, 2), levels=ONE)
+row(
+    "logic/bitwise",
+    lambda tf, x, y: [
+        tf.bitwise.bitwise_and(x, y),
+        tf.bitwise.bitwise_or(x, y),
+        tf.bitwise.bitwise_xor(x, y),
+        tf.bitwise.invert(x),
+        tf.bitwise.left_shift(x, y),
+        tf.bitwise.right_shift(x, y),
+    ],
+    ints(6, 5, 9),
+    ints(3, 1, 2),
+    levels=ONE,
+)
 row("compare/bools", lambda tf, x, y: [tf.equal(x, y), tf.not_equal(x, True)], flags(1, 0), flags(1, 1))
 row("compare/strings", lambda tf: [tf.equal("a", ["a", "b"]), tf.not_equal(["x"], ["x"]), tf.constant(["a"]) + "b"])
-row("compare/python", lambda tf, x: [x > 0, 0 > x, x <= 1.5, 1 >= x, tf.equal(x, 0), tf.less(x, [0.0])], floats(4), levels=ONE)
+row(
+    "compare/python",
+    lambda tf, x: [x > 0, x < 0, x <= 1.5, x <= 1, tf.equal(x, 0), tf.less(x, [0.0])],
+    floats(4),
+    levels=ONE,
+)
 row("compare/broadcast", lambda tf, x, y: [x < y, tf.equal(x, y)], floats(3, 1), floats(4, name="b"), levels=ALL)
 
 # Reductions -----------------------------------------------------------------------------------------------------------
 
-REDUCTIONS = "reduce_sum reduce_mean reduce_max reduce_min reduce_prod reduce_logsumexp".split()
+REDUCTIONS = ["reduce_sum", "reduce_mean", "reduce_max", "reduce_min", "reduce_prod", "reduce_logsumexp"]
 for _name in REDUCTIONS:
     _forms = {
         "all": lambda tf, x, f: f(tf)(x),
@@ -123,78 +327,366 @@ for _name in REDUCTIONS:
             CUBE,
             levels=ALL if _form in ("all", "keep", "list") else SOME,
         )
-    row(f"reduce/{_name}/fed-axis", lambda tf, x, a, name=_name: [getattr(tf, name)(x, a), getattr(tf, name)(x, a, True)], CUBE, ints(0, 2), levels=ALL)
-    row(f"reduce/{_name}/fed-scalar-axis", lambda tf, x, a, name=_name: getattr(tf, name)(x, a), CUBE, number(1), levels=SOME)
-    row(f"reduce/{_name}/empty", lambda tf, x, name=_name: [getattr(tf, name)(x), getattr(tf, name)(x, 0), getattr(tf, name)(x, 1)], EMPTY_ROWS, levels=ONE, gradients=False)
-    row(f"reduce/{_name}/scalar", lambda tf, x, name=_name: [getattr(tf, name)(x), getattr(tf, name)(x, [])], SCALAR, levels=("known", "rank"))
+    row(
+        f"reduce/{_name}/fed-axis",
+        lambda tf, x, a, name=_name: [getattr(tf, name)(x, a), getattr(tf, name)(x, a, True)],
+        CUBE,
+        ints(0, 2),
+        levels=ALL,
+    )
+    row(
+        f"reduce/{_name}/fed-scalar-axis",
+        lambda tf, x, a, name=_name: getattr(tf, name)(x, a),
+        CUBE,
+        number(1),
+        levels=SOME,
+    )
+    row(
+        f"reduce/{_name}/empty",
+        lambda tf, x, name=_name: [getattr(tf, name)(x), getattr(tf, name)(x, 0), getattr(tf, name)(x, 1)],
+        EMPTY_ROWS,
+        levels=ONE,
+        gradients=False,
+    )
+    row(
+        f"reduce/{_name}/scalar",
+        lambda tf, x, name=_name: [getattr(tf, name)(x), getattr(tf, name)(x, [])],
+        SCALAR,
+        levels=("known", "rank"),
+    )
     if _name != "reduce_logsumexp":
-        row(f"reduce/{_name}/ints", lambda tf, x, name=_name: [getattr(tf, name)(x), getattr(tf, name)(x, 0), getattr(tf, name)(x, 1)], ints([[3, -4, 2], [-5, 1, 1]]), levels=ONE)
-        row(f"reduce/{_name}/empty-ints", lambda tf, x, name=_name: [getattr(tf, name)(x), getattr(tf, name)(x, 1)], numpy.zeros([2, 0], "int32"), levels=ONE)
-row("reduce/nan", lambda tf, x: [tf.reduce_max(x), tf.reduce_min(x), tf.reduce_sum(x), tf.reduce_mean(x)], numpy.array([1, NAN, 2], "f"), levels=ONE, gradients=False)
-row("reduce/logsumexp-infinite", lambda tf, x: [tf.reduce_logsumexp(x), tf.reduce_logsumexp(x, 1)], numpy.array([[-INF, -INF], [0, INF]], "f"), levels=ONE, gradients=False)
-row("reduce/logsumexp-big", lambda tf, x: tf.reduce_logsumexp(x, 1), numpy.array([[1000, 999], [-1000, -1001]], "f"), levels=ONE)
-row("reduce/prod-zeros", lambda tf, x: [tf.reduce_prod(x, 1), tf.reduce_prod(x)], numpy.array([[0, 2, 3], [0, 0, 1]], "f"), levels=ONE)
-row("reduce/bools", lambda tf, x: [tf.reduce_all(x), tf.reduce_any(x, 1), tf.reduce_all(x, [0], True), tf.reduce_any(x, keep_dims=True)], flags([[1, 0], [1, 1]]), levels=ALL)
-row("reduce/bools-empty", lambda tf, x: [tf.reduce_all(x), tf.reduce_any(x), tf.reduce_all(x, 1)], numpy.zeros([2, 0], bool), levels=ONE)
-row("reduce/python", lambda tf: [tf.reduce_sum([1, 2]), tf.reduce_mean([1.0, 2.0]), tf.reduce_mean([1, 2]), tf.reduce_max([[1, 2], [3, 0]], 1), tf.reduce_sum(3.0)])
+        row(
+            f"reduce/{_name}/ints",
+            lambda tf, x, name=_name: [getattr(tf, name)(x), getattr(tf, name)(x, 0), getattr(tf, name)(x, 1)],
+            ints([[3, -4, 2], [-5, 1, 1]]),
+            levels=ONE,
+        )
+        row(
+            f"reduce/{_name}/empty-ints",
+            lambda tf, x, name=_name: [getattr(tf, name)(x), getattr(tf, name)(x, 1)],
+            numpy.zeros([2, 0], "int32"),
+            levels=ONE,
+        )
+row(
+    "reduce/nan",
+    lambda tf, x: [tf.reduce_max(x), tf.reduce_min(x), tf.reduce_sum(x), tf.reduce_mean(x)],
+    numpy.array([1, NAN, 2], "f"),
+    levels=ONE,
+    gradients=False,
+)
+row(
+    "reduce/logsumexp-infinite",
+    lambda tf, x: [tf.reduce_logsumexp(x), tf.reduce_logsumexp(x, 1)],
+    numpy.array([[-INF, -INF], [0, INF]], "f"),
+    levels=ONE,
+    gradients=False,
+)
+row(
+    "reduce/logsumexp-big",
+    lambda tf, x: tf.reduce_logsumexp(x, 1),
+    numpy.array([[1000, 999], [-1000, -1001]], "f"),
+    levels=ONE,
+)
+row(
+    "reduce/prod-zeros",
+    lambda tf, x: [tf.reduce_prod(x, 1), tf.reduce_prod(x)],
+    numpy.array([[0, 2, 3], [0, 0, 1]], "f"),
+    levels=ONE,
+)
+row(
+    "reduce/bools",
+    lambda tf, x: [
+        tf.reduce_all(x),
+        tf.reduce_any(x, 1),
+        tf.reduce_all(x, [0], True),
+        tf.reduce_any(x, keep_dims=True),
+    ],
+    flags([[1, 0], [1, 1]]),
+    levels=ALL,
+)
+row(
+    "reduce/bools-empty",
+    lambda tf, x: [tf.reduce_all(x), tf.reduce_any(x), tf.reduce_all(x, 1)],
+    numpy.zeros([2, 0], bool),
+    levels=ONE,
+)
+row(
+    "reduce/python",
+    lambda tf: [
+        tf.reduce_sum([1, 2]),
+        tf.reduce_mean([1.0, 2.0]),
+        tf.reduce_mean([1, 2]),
+        tf.reduce_max([[1, 2], [3, 0]], 1),
+        tf.reduce_sum(3.0),
+    ],
+)
 row("reduce/int64-axis", lambda tf, x: tf.reduce_sum(x, numpy.int64(1)), MATRIX)
 row("reduce/tuple-axis", lambda tf, x: tf.reduce_sum(x, (0, 1)), CUBE)
 row("reduce/double-mean", lambda tf, x: [tf.reduce_mean(x), tf.reduce_mean(x, 1)], floats(3, 4, dtype="float64"))
-row("reduce/variance", lambda tf, x: [tf.math.reduce_variance(x), tf.math.reduce_std(x, 1), tf.math.reduce_variance(x, 0, True)], MATRIX)
-row("reduce/euclidean", lambda tf, x: [tf.math.reduce_euclidean_norm(x), tf.math.reduce_euclidean_norm(x, 1, True)], MATRIX)
-row("count_nonzero/more", lambda tf, x: [tf.count_nonzero(x), tf.count_nonzero(x, 0), tf.count_nonzero(x, axis=1, keep_dims=True, dtype=tf.int32)], numpy.array([[0, 1.5], [2, 0]], "f"), levels=ALL)
+row(
+    "reduce/variance",
+    lambda tf, x: [tf.math.reduce_variance(x), tf.math.reduce_std(x, 1), tf.math.reduce_variance(x, 0, True)],
+    MATRIX,
+)
+row(
+    "reduce/euclidean",
+    lambda tf, x: [tf.math.reduce_euclidean_norm(x), tf.math.reduce_euclidean_norm(x, 1, True)],
+    MATRIX,
+)
+row(
+    "count_nonzero/more",
+    lambda tf, x: [
+        tf.count_nonzero(x),
+        tf.count_nonzero(x, 0),
+        tf.count_nonzero(x, axis=1, keep_dims=True, dtype=tf.int32),
+    ],
+    numpy.array([[0, 1.5], [2, 0]], "f"),
+    levels=ALL,
+)
 row("count_nonzero/bools", lambda tf, x: [tf.count_nonzero(x), tf.count_nonzero(["", "a"])], flags(1, 0, 1))
-row("argmax/ties", lambda tf, x: [tf.argmax(x, 1), tf.argmin(x, 1), tf.argmax(x), tf.argmin(x, 0)], ints([[1, 3, 3], [2, 2, 2]]), levels=ONE)
-row("argmax/nan", lambda tf, x: [tf.argmax(x, 1), tf.argmin(x, 1)], numpy.array([[1, NAN, 2], [NAN, NAN, NAN], [NAN, 0, 1], [INF, NAN, -INF]], "f"), levels=ONE)
+row(
+    "argmax/ties",
+    lambda tf, x: [tf.argmax(x, 1), tf.argmin(x, 1), tf.argmax(x), tf.argmin(x, 0)],
+    ints([[1, 3, 3], [2, 2, 2]]),
+    levels=ONE,
+)
+row(
+    "argmax/nan",
+    lambda tf, x: [tf.argmax(x, 1), tf.argmin(x, 1)],
+    numpy.array([[1, NAN, 2], [NAN, NAN, NAN], [NAN, 0, 1], [INF, NAN, -INF]], "f"),
+    levels=ONE,
+)
 row("argmax/axes", lambda tf, x: [tf.argmax(x, a) for a in (-3, -1, 0, 2)], CUBE, levels=ALL)
-row("argmax/fed", lambda tf, x, a: [tf.argmax(x, a), tf.argmin(x, axis=a, output_type=tf.int32)], CUBE, number(1), levels=SOME)
-row("argmax/old", lambda tf, x: [tf.argmax(x, dimension=1), tf.arg_max(x, 1), tf.arg_min(x, 0), tf.argmax(x, 1, "name")], MATRIX)
+row(
+    "argmax/fed",
+    lambda tf, x, a: [tf.argmax(x, a), tf.argmin(x, axis=a, output_type=tf.int32)],
+    CUBE,
+    number(1),
+    levels=SOME,
+)
+row(
+    "argmax/old",
+    lambda tf, x: [tf.argmax(x, dimension=1), tf.arg_max(x, 1), tf.arg_min(x, 0), tf.argmax(x, 1, "name")],
+    MATRIX,
+)
 row("argmax/bools", lambda tf, x: tf.argmax(x, 0), flags(0, 1, 1), levels=ONE)
 row("argmax/no-rows", lambda tf, x: tf.argmax(x, 1), EMPTY_ROWS, levels=ALL)
-row("cumsum", lambda tf, x: [tf.cumsum(x), tf.cumsum(x, 1), tf.cumsum(x, -1, exclusive=True), tf.cumsum(x, 1, reverse=True), tf.cumsum(x, exclusive=True, reverse=True)], CUBE, levels=ALL)
-row("cumprod", lambda tf, x: [tf.cumprod(x), tf.cumprod(x, 1), tf.cumprod(x, -1, exclusive=True), tf.cumprod(x, 1, reverse=True), tf.cumprod(x, 0, True, True)], CUBE, levels=ALL)
+row(
+    "cumsum",
+    lambda tf, x: [
+        tf.cumsum(x),
+        tf.cumsum(x, 1),
+        tf.cumsum(x, -1, exclusive=True),
+        tf.cumsum(x, 1, reverse=True),
+        tf.cumsum(x, exclusive=True, reverse=True),
+    ],
+    CUBE,
+    levels=ALL,
+)
+row(
+    "cumprod",
+    lambda tf, x: [
+        tf.cumprod(x),
+        tf.cumprod(x, 1),
+        tf.cumprod(x, -1, exclusive=True),
+        tf.cumprod(x, 1, reverse=True),
+        tf.cumprod(x, 0, True, True),
+    ],
+    CUBE,
+    levels=ALL,
+)
 row("cumsum/ints", lambda tf, x: [tf.cumsum(x), tf.cumprod(x), tf.cumsum(x, exclusive=True)], ints(3, 1, 2))
 row("cumsum/fed-axis", lambda tf, x, a: tf.cumsum(x, a), MATRIX, number(1), levels=SOME)
 row("cumsum/empty", lambda tf, x: [tf.cumsum(x), tf.cumsum(x, 1), tf.cumprod(x, 0, True)], EMPTY_ROWS, levels=ONE)
-row("cumulative_logsumexp", lambda tf, x: [tf.math.cumulative_logsumexp(x), tf.math.cumulative_logsumexp(x, 1, reverse=True)], MATRIX, levels=ONE)
-row("norm/orders", lambda tf, x: [tf.norm(x), tf.norm(x, 1), tf.norm(x, numpy.inf), tf.norm(x, 3), tf.norm(x, 2.5)], MATRIX, levels=("known", "batch"))
-row("norm/axes", lambda tf, x: [tf.norm(x, axis=1), tf.norm(x, axis=-1, keepdims=True), tf.norm(x, 1, 0), tf.norm(x, axis=1, keep_dims=True)], CUBE, levels=ALL)
-row("norm/matrices", lambda tf, x: [tf.norm(x, axis=[0, 1]), tf.norm(x, "fro", (1, 2)), tf.norm(x, 1, [-2, -1]), tf.norm(x, numpy.inf, [0, 1])], CUBE, levels=ONE)
+row(
+    "cumulative_logsumexp",
+    lambda tf, x: [tf.math.cumulative_logsumexp(x), tf.math.cumulative_logsumexp(x, 1, reverse=True)],
+    MATRIX,
+    levels=ONE,
+)
+row(
+    "norm/orders",
+    lambda tf, x: [tf.norm(x), tf.norm(x, 1), tf.norm(x, numpy.inf), tf.norm(x, 3), tf.norm(x, 2.5)],
+    MATRIX,
+    levels=("known", "batch"),
+)
+row(
+    "norm/axes",
+    lambda tf, x: [
+        tf.norm(x, axis=1),
+        tf.norm(x, axis=-1, keepdims=True),
+        tf.norm(x, 1, 0),
+        tf.norm(x, axis=1, keep_dims=True),
+    ],
+    CUBE,
+    levels=ALL,
+)
+row(
+    "norm/matrices",
+    lambda tf, x: [
+        tf.norm(x, axis=[0, 1]),
+        tf.norm(x, "fro", (1, 2)),
+        tf.norm(x, 1, [-2, -1]),
+        tf.norm(x, numpy.inf, [0, 1]),
+    ],
+    CUBE,
+    levels=ONE,
+)
 row("norm/spectral", lambda tf, x: tf.norm(x, 2, [0, 1]), MATRIX, levels=ONE)
 row("norm/normalize", lambda tf, x: [*tf.linalg.normalize(x), *tf.linalg.normalize(x, axis=1)], MATRIX, levels=ONE)
 
 # Segments and counts --------------------------------------------------------------------------------------------------
 
 IDS = ints(0, 0, 2)
-for _name in "sum mean prod max min".split():
-    row(f"segment/{_name}", lambda tf, x, i, name=_name: getattr(tf, f"segment_{name}")(x, i), MATRIX, IDS, levels=("known", "open"))
-    row(f"segment/{_name}-ties", lambda tf, x, name=_name: getattr(tf, f"segment_{name}")(x, [0, 0, 1]), numpy.array([2, 2, 3], "f"), levels=ONE)
-for _name in "sum prod max min mean sqrt_n".split():
-    row(f"unsorted_segment/{_name}", lambda tf, x, i, name=_name: getattr(tf, f"unsorted_segment_{name}")(x, i, 4), MATRIX, ints(2, 0, 2), levels=("known", "batch"))
-row("unsorted_segment/negative", lambda tf, x: [tf.unsorted_segment_sum(x, [1, -1, 1], 3), tf.unsorted_segment_max(x, [1, -1, 0], 2)], MATRIX, levels=ONE)
-row("unsorted_segment/matrix-ids", lambda tf, x, i: tf.unsorted_segment_sum(x, i, 3), CUBE, ints([[0, 2, 0], [1, 1, 0]]), levels=ALL)
-row("unsorted_segment/fed-count", lambda tf, x, n: tf.unsorted_segment_sum(x, [0, 1, 0], n), MATRIX, number(3), levels=SOME)
-row("unsorted_segment/zero-product", lambda tf, x: tf.unsorted_segment_prod(x, [0, 0, 1], 3), numpy.array([0, 2, 3], "f"), levels=ONE)
-row("sparse_segment", lambda tf, x: [tf.sparse_segment_sum(x, [0, 2, 2], [0, 0, 1]), tf.sparse_segment_mean(x, [0, 2, 1], [0, 0, 1]), tf.sparse_segment_sqrt_n(x, [0, 2, 1], [0, 0, 1])], MATRIX, levels=ONE)
-row("bincount", lambda tf, x: [tf.bincount(x), tf.bincount(x, minlength=6), tf.bincount(x, maxlength=2), tf.bincount(x, dtype=tf.float32), tf.bincount(x, weights=[0.5, 1.0, 2.0, 4.0])], ints(1, 3, 1, 0), levels=ONE)
-row("confusion_matrix/more", lambda tf, x, y: [tf.confusion_matrix(x, y, 4), tf.confusion_matrix(x, y, num_classes=3, dtype=tf.float32, weights=[0.5, 1.0, 2.0]), tf.confusion_matrix(x, y)], ints(0, 1, 2), ints(0, 2, 2), levels=ONE)
+for _name in ["sum", "mean", "prod", "max", "min"]:
+    row(
+        f"segment/{_name}",
+        lambda tf, x, i, name=_name: getattr(tf, f"segment_{name}")(x, i),
+        MATRIX,
+        IDS,
+        levels=("known", "open"),
+    )
+    row(
+        f"segment/{_name}-ties",
+        lambda tf, x, name=_name: getattr(tf, f"segment_{name}")(x, [0, 0, 1]),
+        numpy.array([2, 2, 3], "f"),
+        levels=ONE,
+    )
+for _name in ["sum", "prod", "max", "min", "mean", "sqrt_n"]:
+    row(
+        f"unsorted_segment/{_name}",
+        lambda tf, x, i, name=_name: getattr(tf, f"unsorted_segment_{name}")(x, i, 4),
+        MATRIX,
+        ints(2, 0, 2),
+        levels=("known", "batch"),
+    )
+row(
+    "unsorted_segment/negative",
+    lambda tf, x: [tf.unsorted_segment_sum(x, [1, -1, 1], 3), tf.unsorted_segment_max(x, [1, -1, 0], 2)],
+    MATRIX,
+    levels=ONE,
+)
+row(
+    "unsorted_segment/matrix-ids",
+    lambda tf, x, i: tf.unsorted_segment_sum(x, i, 3),
+    CUBE,
+    ints([[0, 2, 0], [1, 1, 0]]),
+    levels=ALL,
+)
+row(
+    "unsorted_segment/fed-count",
+    lambda tf, x, n: tf.unsorted_segment_sum(x, [0, 1, 0], n),
+    MATRIX,
+    number(3),
+    levels=SOME,
+)
+row(
+    "unsorted_segment/zero-product",
+    lambda tf, x: tf.unsorted_segment_prod(x, [0, 0, 1], 3),
+    numpy.array([0, 2, 3], "f"),
+    levels=ONE,
+)
+row(
+    "sparse_segment",
+    lambda tf, x: [
+        tf.sparse_segment_sum(x, [0, 2, 2], [0, 0, 1]),
+        tf.sparse_segment_mean(x, [0, 2, 1], [0, 0, 1]),
+        tf.sparse_segment_sqrt_n(x, [0, 2, 1], [0, 0, 1]),
+    ],
+    MATRIX,
+    levels=ONE,
+)
+row(
+    "bincount",
+    lambda tf, x: [
+        tf.bincount(x),
+        tf.bincount(x, minlength=6),
+        tf.bincount(x, maxlength=2),
+        tf.bincount(x, dtype=tf.float32),
+        tf.bincount(x, weights=[0.5, 1.0, 2.0, 4.0]),
+    ],
+    ints(1, 3, 1, 0),
+    levels=ONE,
+)
+row(
+    "confusion_matrix/more",
+    lambda tf, x, y: [
+        tf.confusion_matrix(x, y, 4),
+        tf.confusion_matrix(x, y, num_classes=3, dtype=tf.float32, weights=[0.5, 1.0, 2.0]),
+        tf.confusion_matrix(x, y),
+    ],
+    ints(0, 1, 2),
+    ints(0, 2, 2),
+    levels=ONE,
+)
 
 # Products -------------------------------------------------------------------------------------------------------------
 
-row("matmul/flags", lambda tf, x, y: [tf.matmul(x, y, transpose_a=True), tf.matmul(y, x, transpose_a=True, transpose_b=False), tf.matmul(x, y, adjoint_a=True)], floats(3, 2), floats(3, 4, name="b"), levels=ALL)
-row("matmul/transposed-b", lambda tf, x, y: tf.matmul(x, y, transpose_b=True), floats(3, 2), floats(4, 2, name="b"), levels=ALL)
+row(
+    "matmul/flags",
+    lambda tf, x, y: [
+        tf.matmul(x, y, transpose_a=True),
+        tf.matmul(y, x, transpose_a=True, transpose_b=False),
+        tf.matmul(x, y, adjoint_a=True),
+    ],
+    floats(3, 2),
+    floats(3, 4, name="b"),
+    levels=ALL,
+)
+row(
+    "matmul/transposed-b",
+    lambda tf, x, y: tf.matmul(x, y, transpose_b=True),
+    floats(3, 2),
+    floats(4, 2, name="b"),
+    levels=ALL,
+)
 row("matmul/both", lambda tf, x, y: tf.matmul(x, y, True, True), floats(2, 3), floats(4, 2, name="b"), levels=ALL)
-row("matmul/batch", lambda tf, x, y: [tf.matmul(x, y), tf.matmul(x, x, transpose_b=True)], CUBE, floats(2, 4, 2, name="b"), levels=ALL)
+row(
+    "matmul/batch",
+    lambda tf, x, y: [tf.matmul(x, y), tf.matmul(x, x, transpose_b=True)],
+    CUBE,
+    floats(2, 4, 2, name="b"),
+    levels=ALL,
+)
 row("matmul/batch-broadcast", lambda tf, x, y: tf.matmul(x, y), CUBE, floats(4, 2, name="b"), levels=ALL)
-row("matmul/batch-broadcast-4", lambda tf, x, y: tf.matmul(x, y), floats(2, 1, 2, 3), floats(2, 3, 2, name="b"), levels=("known", "open"))
+row(
+    "matmul/batch-broadcast-4",
+    lambda tf, x, y: tf.matmul(x, y),
+    floats(2, 1, 2, 3),
+    floats(2, 3, 2, name="b"),
+    levels=("known", "open"),
+)
 row("matmul/ints", lambda tf, x: [tf.matmul(x, x), x @ x], ints([[1, 2], [3, 4]]), levels=ONE)
 row("matmul/empty", lambda tf, x, y: tf.matmul(x, y), EMPTY_ROWS, floats(3, 2), levels=ALL)
-row("matmul/empty-inner", lambda tf, x, y: tf.matmul(x, y), numpy.zeros([2, 0], "f"), numpy.zeros([0, 3], "f"), levels=("known", "open"))
+row(
+    "matmul/empty-inner",
+    lambda tf, x, y: tf.matmul(x, y),
+    numpy.zeros([2, 0], "f"),
+    numpy.zeros([0, 3], "f"),
+    levels=("known", "open"),
+)
 row("matmul/numpy", lambda tf, x: [tf.matmul(x, numpy.ones([4, 2], "f")), numpy.ones([2, 3], "f") @ x], MATRIX)
 row("matmul/double", lambda tf, x: tf.matmul(x, x, transpose_b=True), floats(2, 3, dtype="float64"))
 row("matvec", lambda tf, x, y: tf.linalg.matvec(x, y), CUBE, floats(2, 4, name="b"), levels=("known", "open"))
-row("tensordot/numbers", lambda tf, x, y: [tf.tensordot(x, y, 1), tf.tensordot(x, y, [[2], [0]]), tf.tensordot(x, y, [2, 0]), tf.tensordot(x, x, 3)], CUBE, floats(4, 3, name="b"), levels=("known", "batch", "open"))
-row("tensordot/pairs", lambda tf, x, y: tf.tensordot(x, y, [[0, 2], [2, 0]]), CUBE, floats(4, 5, 2, name="b"), levels=("known", "open"))
+row(
+    "tensordot/numbers",
+    lambda tf, x, y: [
+        tf.tensordot(x, y, 1),
+        tf.tensordot(x, y, [[2], [0]]),
+        tf.tensordot(x, y, [2, 0]),
+        tf.tensordot(x, x, 3),
+    ],
+    CUBE,
+    floats(4, 3, name="b"),
+    levels=("known", "batch", "open"),
+)
+row(
+    "tensordot/pairs",
+    lambda tf, x, y: tf.tensordot(x, y, [[0, 2], [2, 0]]),
+    CUBE,
+    floats(4, 5, 2, name="b"),
+    levels=("known", "open"),
+)
 row("tensordot/outer", lambda tf, x, y: tf.tensordot(x, y, 0), floats(2), floats(3, name="b"), levels=("known", "open"))
 EINSUMS = {
     "ij,jk->ik": (floats(2, 3), floats(3, 4, name="b")),
@@ -210,38 +702,185 @@ EINSUMS = {
     " ij , jk -> ki ": (floats(2, 3), floats(3, 4, name="b")),
 }
 for _equation, _arrays in EINSUMS.items():
-    row(f"einsum/{_equation}", lambda tf, *x, equation=_equation: tf.einsum(equation, *x), *_arrays, levels=("known", "open"))
+    row(
+        f"einsum/{_equation}",
+        lambda tf, *x, equation=_equation: tf.einsum(equation, *x),
+        *_arrays,
+        levels=("known", "open"),
+    )
 row("cross/more", lambda tf, x, y: tf.cross(x, y), floats(2, 3), floats(2, 3, name="b"), levels=("known", "open"))
 
 # Linear algebra -------------------------------------------------------------------------------------------------------
 
 SQUARE = floats(3, 3, dtype="float64")
 POSITIVE = SQUARE @ SQUARE.T + numpy.eye(3)
-row("linalg/inverse", lambda tf, x: [tf.matrix_inverse(x), tf.matrix_determinant(x), tf.linalg.slogdet(x)[1]], SQUARE, levels=("known", "open"))
-row("linalg/solve", lambda tf, x, y: [tf.matrix_solve(x, y), tf.matrix_solve(x, y, adjoint=True)], SQUARE, floats(3, 2, dtype="float64", name="b"), levels=("known", "open"))
-row("linalg/triangular", lambda tf, x, y: [tf.matrix_triangular_solve(x, y), tf.matrix_triangular_solve(x, y, lower=False), tf.matrix_triangular_solve(x, y, adjoint=True)], SQUARE + 4 * numpy.eye(3), floats(3, 2, dtype="float64", name="b"), levels=("known", "open"))
-row("linalg/cholesky", lambda tf, x: [tf.cholesky(x), tf.linalg.logdet(x)], POSITIVE, levels=("known", "open"), gradients=False)
-row("linalg/cholesky_solve", lambda tf, x, y: tf.cholesky_solve(tf.cholesky(x), y), POSITIVE, floats(3, 2, dtype="float64", name="b"), levels=ONE, gradients=False)
-row("linalg/eigenvalues", lambda tf, x: [tf.self_adjoint_eigvals(x), tf.abs(tf.self_adjoint_eig(x)[1])], POSITIVE, levels=("known", "open"), gradients=False)
-row("linalg/svd", lambda tf, x: [tf.svd(x, compute_uv=False), tf.abs(tf.svd(x)[1]), tf.abs(tf.svd(x, full_matrices=True)[2])], floats(3, 2, dtype="float64"), levels=("known", "open"), gradients=False)
-row("linalg/qr", lambda tf, x: [tf.abs(tf.qr(x)[0]), tf.abs(tf.qr(x)[1]), tf.shape(tf.qr(x, full_matrices=True)[0])], floats(3, 2, dtype="float64"), levels=("known", "open"), gradients=False)
-row("linalg/least-squares", lambda tf, x, y: [tf.matrix_solve_ls(x, y), tf.matrix_solve_ls(x, y, l2_regularizer=0.5)], floats(4, 2, dtype="float64"), floats(4, 3, dtype="float64", name="b"), levels=ONE, gradients=False)
+row(
+    "linalg/inverse",
+    lambda tf, x: [tf.matrix_inverse(x), tf.matrix_determinant(x), tf.linalg.slogdet(x)[1]],
+    SQUARE,
+    levels=("known", "open"),
+)
+row(
+    "linalg/solve",
+    lambda tf, x, y: [tf.matrix_solve(x, y), tf.matrix_solve(x, y, adjoint=True)],
+    SQUARE,
+    floats(3, 2, dtype="float64", name="b"),
+    levels=("known", "open"),
+)
+row(
+    "linalg/triangular",
+    lambda tf, x, y: [
+        tf.matrix_triangular_solve(x, y),
+        tf.matrix_triangular_solve(x, y, lower=False),
+        tf.matrix_triangular_solve(x, y, adjoint=True),
+    ],
+    SQUARE + 4 * numpy.eye(3),
+    floats(3, 2, dtype="float64", name="b"),
+    levels=("known", "open"),
+)
+row(
+    "linalg/cholesky",
+    lambda tf, x: [tf.cholesky(x), tf.linalg.logdet(x)],
+    POSITIVE,
+    levels=("known", "open"),
+    gradients=False,
+)
+row(
+    "linalg/cholesky_solve",
+    lambda tf, x, y: tf.cholesky_solve(tf.cholesky(x), y),
+    POSITIVE,
+    floats(3, 2, dtype="float64", name="b"),
+    levels=ONE,
+    gradients=False,
+)
+row(
+    "linalg/eigenvalues",
+    lambda tf, x: [tf.self_adjoint_eigvals(x), tf.abs(tf.self_adjoint_eig(x)[1])],
+    POSITIVE,
+    levels=("known", "open"),
+    gradients=False,
+)
+row(
+    "linalg/svd",
+    lambda tf, x: [tf.svd(x, compute_uv=False), tf.abs(tf.svd(x)[1]), tf.abs(tf.svd(x, full_matrices=True)[2])],
+    floats(3, 2, dtype="float64"),
+    levels=("known", "open"),
+    gradients=False,
+)
+row(
+    "linalg/qr",
+    lambda tf, x: [tf.abs(tf.qr(x)[0]), tf.abs(tf.qr(x)[1]), tf.shape(tf.qr(x, full_matrices=True)[0])],
+    floats(3, 2, dtype="float64"),
+    levels=("known", "open"),
+    gradients=False,
+)
+row(
+    "linalg/least-squares",
+    lambda tf, x, y: [tf.matrix_solve_ls(x, y), tf.matrix_solve_ls(x, y, l2_regularizer=0.5)],
+    floats(4, 2, dtype="float64"),
+    floats(4, 3, dtype="float64", name="b"),
+    levels=ONE,
+    gradients=False,
+)
 row("linalg/exponential", lambda tf, x: [tf.linalg.expm(x), tf.linalg.pinv(x)], SQUARE, levels=ONE, gradients=False)
-row("linalg/aliases", lambda tf, x: [tf.linalg.inv(x), tf.linalg.det(x), tf.linalg.trace(x), tf.linalg.diag_part(x), tf.linalg.band_part(x, 0, 1), tf.linalg.transpose(x), tf.linalg.adjoint(x)], SQUARE, levels=ONE)
-row("linalg/batch", lambda tf, x: [tf.matrix_inverse(x), tf.matrix_determinant(x)], floats(2, 3, 3, dtype="float64"), levels=("known", "open"))
+row(
+    "linalg/aliases",
+    lambda tf, x: [
+        tf.linalg.inv(x),
+        tf.linalg.det(x),
+        tf.linalg.trace(x),
+        tf.linalg.diag_part(x),
+        tf.linalg.band_part(x, 0, 1),
+        tf.linalg.transpose(x),
+        tf.linalg.adjoint(x),
+    ],
+    SQUARE,
+    levels=ONE,
+)
+row(
+    "linalg/batch",
+    lambda tf, x: [tf.matrix_inverse(x), tf.matrix_determinant(x)],
+    floats(2, 3, 3, dtype="float64"),
+    levels=("known", "open"),
+)
 
 # Complex numbers ------------------------------------------------------------------------------------------------------
 
-row("complex/parts", lambda tf, x, y: [f(tf.complex(x, y)) for f in (tf.real, tf.imag, tf.abs, tf.angle)], VECTOR, floats(6, name="b"))
-row("complex/arithmetic", lambda tf, x, y: [f(tf.complex(x, y) * tf.complex(y, 1.0) + tf.conj(tf.complex(x, y))) for f in (tf.real, tf.imag)], VECTOR, floats(6, name="b"))
-row("complex/functions", lambda tf, x, y: [f(tf.exp(tf.complex(x, y)) / tf.complex(y, x)) for f in (tf.real, tf.imag)], VECTOR, floats(6, name="b"), levels=ONE)
+row(
+    "complex/parts",
+    lambda tf, x, y: [f(tf.complex(x, y)) for f in (tf.real, tf.imag, tf.abs, tf.angle)],
+    VECTOR,
+    floats(6, name="b"),
+)
+row(
+    "complex/arithmetic",
+    lambda tf, x, y: [f(tf.complex(x, y) * tf.complex(y, 1.0) + tf.conj(tf.complex(x, y))) for f in (tf.real, tf.imag)],
+    VECTOR,
+    floats(6, name="b"),
+)
+row(
+    "complex/functions",
+    lambda tf, x, y: [f(tf.exp(tf.complex(x, y)) / tf.complex(y, x)) for f in (tf.real, tf.imag)],
+    VECTOR,
+    floats(6, name="b"),
+    levels=ONE,
+)
 row("complex/of-reals", lambda tf, x: [tf.real(x), tf.imag(x), tf.conj(x)], VECTOR, levels=ONE)
 
 # Strings --------------------------------------------------------------------------------------------------------------
 
-row("strings/join", lambda tf: [tf.string_join(["a", ["b", "c"]], "-"), tf.string_join([["x"], ["y"]]), tf.strings.join(["a", "b"], separator="/")])
-row("strings/as_string", lambda tf, x: [tf.as_string(x), tf.as_string(x, precision=2), tf.as_string(x, scientific=True), tf.as_string(x, shortest=True), tf.as_string(x, width=12, fill="0")], floats(3), levels=ONE)
-row("strings/as_string-ints", lambda tf, x: [tf.as_string(x), tf.as_string(x, width=4), tf.as_string(x > 1)], ints(1, -20), levels=ONE)
-row("strings/to_number", lambda tf: [tf.string_to_number(["1.5", "-2"]), tf.string_to_number("7", tf.int32), tf.strings.to_number("1e3", tf.float64)])
-row("strings/more", lambda tf: [tf.substr(["hello", "world"], 1, 3), tf.strings.length(["abc", ""]), tf.strings.lower("AbC"), tf.strings.upper("abc"), tf.string_strip(" a "), tf.regex_replace("abcb", "b", "X"), tf.regex_replace("abcb", "(b)", r"<\1>", replace_global=False)])
-row("strings/reduce_join", lambda tf: [tf.reduce_join([["a", "b"], ["c", "d"]], 0), tf.reduce_join([["a", "b"], ["c", "d"]], [0, 1], separator="."), tf.reduce_join([["a", "b"]], 1, keep_dims=True), tf.reduce_join([["a", "b"], ["c", "d"]])])
+row(
+    "strings/join",
+    lambda tf: [
+        tf.string_join(["a", ["b", "c"]], "-"),
+        tf.string_join([["x"], ["y"]]),
+        tf.strings.join(["a", "b"], separator="/"),
+    ],
+)
+row(
+    "strings/as_string",
+    lambda tf, x: [
+        tf.as_string(x),
+        tf.as_string(x, precision=2),
+        tf.as_string(x, scientific=True),
+        tf.as_string(x, shortest=True),
+        tf.as_string(x, width=12, fill="0"),
+    ],
+    floats(3),
+    levels=ONE,
+)
+row(
+    "strings/as_string-ints",
+    lambda tf, x: [tf.as_string(x), tf.as_string(x, width=4), tf.as_string(x > 1)],
+    ints(1, -20),
+    levels=ONE,
+)
+row(
+    "strings/to_number",
+    lambda tf: [
+        tf.string_to_number(["1.5", "-2"]),
+        tf.string_to_number("7", tf.int32),
+        tf.strings.to_number("1e3", tf.float64),
+    ],
+)
+row(
+    "strings/more",
+    lambda tf: [
+        tf.substr(["hello", "world"], 1, 3),
+        tf.strings.length(["abc", ""]),
+        tf.strings.lower("AbC"),
+        tf.strings.upper("abc"),
+        tf.string_strip(" a "),
+        tf.regex_replace("abcb", "b", "X"),
+        tf.regex_replace("abcb", "(b)", r"<\1>", replace_global=False),
+    ],
+)
+row(
+    "strings/reduce_join",
+    lambda tf: [
+        tf.reduce_join([["a", "b"], ["c", "d"]], 0),
+        tf.reduce_join([["a", "b"], ["c", "d"]], [0, 1], separator="."),
+        tf.reduce_join([["a", "b"]], 1, keep_dims=True),
+        tf.reduce_join([["a", "b"], ["c", "d"]]),
+    ],
+)

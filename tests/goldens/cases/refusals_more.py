@@ -1,4 +1,4 @@
-"""Wrong arguments of array and mathematical functions, each while building and, where only then known, while running."""
+"""Wrong arguments of array and mathematical functions, while building and, where only then known, while running."""
 
 from __future__ import annotations
 
@@ -87,7 +87,10 @@ TYPES: dict[str, tuple[Build, str]] = {
     "argmax/list-axis": (lambda tf, np, f, **_: tf.argmax(f, [0]), ""),
     "argmax/float-axis": (lambda tf, np, f, **_: tf.argmax(f, 0.5), ""),
     "argmax/text": (lambda tf, np, **_: tf.argmax(["a"]), NOT_ALLOWED),
-    "concat/mixed": (lambda tf, np, f, i, **_: tf.concat([f, i], 0), "have types [float32, int32] that don't all match"),
+    "concat/mixed": (
+        lambda tf, np, f, i, **_: tf.concat([f, i], 0),
+        "have types [float32, int32] that don't all match",
+    ),
     "concat/python-mixed": (lambda tf, np, f, **_: tf.concat([f, ["a"]], 0), "don't all match"),
     "concat/float-axis": (lambda tf, np, f, **_: tf.concat([f, f], 0.5), ""),
     "stack/mixed": (lambda tf, np, f, i, **_: tf.stack([f, i]), "have types [float32, int32] that don't all match"),
@@ -128,16 +131,25 @@ TYPES: dict[str, tuple[Build, str]] = {
     "constant/numpy-in-list": (lambda tf, np, **_: tf.constant([np.float32(1.5)], tf.int32), "Expected int32"),
     "constant/huge": (lambda tf, np, **_: tf.constant(2**70), ""),
     "constant/dict": (lambda tf, np, **_: tf.constant({1: 2}), ""),
-    "constant/partial-shape": (lambda tf, np, **_: tf.convert_to_tensor(tf.TensorShape([None, 2])), "partially known TensorShape"),
-    "convert/tensor-of-another-type": (lambda tf, np, f, **_: tf.convert_to_tensor(f, tf.int32), "Tensor conversion requested dtype int32 for Tensor with dtype float32"),
+    "constant/partial-shape": (
+        lambda tf, np, **_: tf.convert_to_tensor(tf.TensorShape([None, 2])),
+        "partially known TensorShape",
+    ),
+    "convert/tensor-of-another-type": (
+        lambda tf, np, f, **_: tf.convert_to_tensor(f, tf.int32),
+        "Tensor conversion requested dtype int32 for Tensor with dtype float32",
+    ),
     "convert/list-with-tensor": (lambda tf, np, **_: tf.convert_to_tensor([tf.constant(1), 2.0]), "Expected int32"),
-    "constant/verify": (lambda tf, np, **_: tf.constant([1, 2], shape=[2, 1], verify_shape=True), "Expected Tensor's shape: (2, 1)"),
+    "constant/verify": (
+        lambda tf, np, **_: tf.constant([1, 2], shape=[2, 1], verify_shape=True),
+        "Expected Tensor's shape: (2, 1)",
+    ),
     "constant/object": (lambda tf, np, **_: tf.constant(object()), ""),
     "index/float": (lambda tf, np, f, **_: f[0.5], "valid indices, got 0.5"),
     "index/text": (lambda tf, np, f, **_: f["a"], "valid indices, got 'a'"),
     "index/vector": (lambda tf, np, f, i, **_: f[i], "valid indices, got"),
     "index/float-tensor": (lambda tf, np, f, **_: f[f[0]], "valid indices, got"),
-    "index/float-bound": (lambda tf, np, f, **_: f[: 1.5], "valid indices, got 1.5"),
+    "index/float-bound": (lambda tf, np, f, **_: f[:1.5], "valid indices, got 1.5"),
     "sequence_mask/text": (lambda tf, np, **_: tf.sequence_mask(["a"]), NOT_ALLOWED),
     "segment_sum/floats": (lambda tf, np, f, **_: tf.segment_sum(f, f), NOT_ALLOWED),
     "unique/matrix": (lambda tf, np, m, **_: tf.unique(m), "Shape must be rank 1 but is rank 2"),
@@ -153,8 +165,14 @@ SHAPES: dict[str, tuple[Build, str]] = {
     "add": (lambda tf, np, f, **_: f + tf.ones([3]), "Dimensions must be equal, but are 2 and 3"),
     "add/inner": (lambda tf, np, m, **_: m + tf.ones([2, 1, 4]), "Dimensions must be equal, but are 3 and 4"),
     "less": (lambda tf, np, f, **_: f < [1.0, 2.0, 3.0], "Dimensions must be equal, but are 2 and 3"),
-    "reshape": (lambda tf, np, f, **_: tf.reshape(f, [3]), "Cannot reshape a tensor with 2 elements to shape [3] (3 elements)"),
-    "reshape/divide": (lambda tf, np, f, **_: tf.reshape(f, [-1, 3]), "Dimension size must be evenly divisible by 3 but is 2"),
+    "reshape": (
+        lambda tf, np, f, **_: tf.reshape(f, [3]),
+        "Cannot reshape a tensor with 2 elements to shape [3] (3 elements)",
+    ),
+    "reshape/divide": (
+        lambda tf, np, f, **_: tf.reshape(f, [-1, 3]),
+        "Dimension size must be evenly divisible by 3 but is 2",
+    ),
     "reshape/scalar": (lambda tf, np, f, **_: tf.reshape(f, 2), "Shape must be rank 1 but is rank 0"),
     "expand_dims": (lambda tf, np, f, **_: tf.expand_dims(f, 3), "dim 3 not in the interval [-2, 1]"),
     "expand_dims/none": (lambda tf, np, f, **_: tf.expand_dims(f), "Must specify an axis argument"),
@@ -167,13 +185,25 @@ SHAPES: dict[str, tuple[Build, str]] = {
     "transpose/range": (lambda tf, np, m, **_: tf.transpose(m, [0, 2]), ""),
     "matrix_transpose": (lambda tf, np, f, **_: tf.matrix_transpose(f), "with rank >= 2"),
     "broadcast_to": (lambda tf, np, f, **_: tf.broadcast_to(f, [3]), EQUAL),
-    "concat/inner": (lambda tf, np, m, **_: tf.concat([m, tf.ones([3, 3])], 1), "Dimension 0 in both shapes must be equal, but are 2 and 3. Shapes are [2] and [3]."),
+    "concat/inner": (
+        lambda tf, np, m, **_: tf.concat([m, tf.ones([3, 3])], 1),
+        "Dimension 0 in both shapes must be equal, but are 2 and 3. Shapes are [2] and [3].",
+    ),
     "concat/rank": (lambda tf, np, f, m, **_: tf.concat([f, m], 0), "Shape must be rank 1 but is rank 2"),
     "concat/axis": (lambda tf, np, f, **_: tf.concat([f, f], 1), "Shape must be at least rank 2 but is rank 1"),
-    "concat/axis-negative": (lambda tf, np, f, **_: tf.concat([f, f], -2), "Shape must be at least rank 2 but is rank 1"),
-    "concat/empty": (lambda tf, np, **_: tf.concat([], 0), "List argument 'values' to 'ConcatV2' Op with length 0 shorter than minimum length 2"),
+    "concat/axis-negative": (
+        lambda tf, np, f, **_: tf.concat([f, f], -2),
+        "Shape must be at least rank 2 but is rank 1",
+    ),
+    "concat/empty": (
+        lambda tf, np, **_: tf.concat([], 0),
+        "List argument 'values' to 'ConcatV2' Op with length 0 shorter than minimum length 2",
+    ),
     "concat/axis-vector": (lambda tf, np, f, **_: tf.concat([f], [0]), ""),
-    "stack": (lambda tf, np, f, **_: tf.stack([f, tf.ones([3])]), "Dimension 0 in both shapes must be equal, but are 2 and 3. Shapes are [2] and [3]."),
+    "stack": (
+        lambda tf, np, f, **_: tf.stack([f, tf.ones([3])]),
+        "Dimension 0 in both shapes must be equal, but are 2 and 3. Shapes are [2] and [3].",
+    ),
     "stack/rank": (lambda tf, np, f, m, **_: tf.stack([f, m]), "Shapes must be equal rank, but are 1 and 2"),
     "stack/axis": (lambda tf, np, f, **_: tf.stack([f, f], 2), "[-2, 2)"),
     "unstack": (lambda tf, np, u, **_: tf.unstack(u), "Cannot infer"),
@@ -181,7 +211,10 @@ SHAPES: dict[str, tuple[Build, str]] = {
     "unstack/axis": (lambda tf, np, f, **_: tf.unstack(f, axis=1), "[-1, 1)"),
     "split": (lambda tf, np, f, **_: tf.split(f, 3), "Dimension size must be evenly divisible by 3 but is 2"),
     "split/sizes": (lambda tf, np, f, **_: tf.split(f, [1, 2]), "can't split axis of size 2 into pieces of size [1,2]"),
-    "split/scalar": (lambda tf, np, f, **_: tf.split(f, tf.constant(2)), "Rank-0 tensors are not supported as the num_or_size_splits argument to split"),
+    "split/scalar": (
+        lambda tf, np, f, **_: tf.split(f, tf.constant(2)),
+        "Rank-0 tensors are not supported as the num_or_size_splits argument to split",
+    ),
     "split/axis": (lambda tf, np, f, **_: tf.split(f, 2, 1), "must be in range [-1, 1)"),
     "split/unknown": (lambda tf, np, f, **_: tf.split(f, tf.placeholder(tf.int32, [None])), "Cannot infer"),
     "tile": (lambda tf, np, f, **_: tf.tile(f, [1, 2]), "Shape must be rank 1 but is rank 2"),
@@ -210,8 +243,14 @@ SHAPES: dict[str, tuple[Build, str]] = {
     "constant/none": (lambda tf, np, **_: tf.constant(None), "None values not supported"),
     "add_n": (lambda tf, np, f, **_: tf.add_n([f, tf.ones([3])]), EQUAL),
     "add_n/empty": (lambda tf, np, **_: tf.add_n([]), ""),
-    "reduce": (lambda tf, np, f, **_: tf.reduce_sum(f, 1), "Invalid reduction dimension 1 for input with 1 dimensions."),
-    "reduce/negative": (lambda tf, np, f, **_: tf.reduce_mean(f, [-2]), "Invalid reduction dimension -2 for input with 1 dimensions."),
+    "reduce": (
+        lambda tf, np, f, **_: tf.reduce_sum(f, 1),
+        "Invalid reduction dimension 1 for input with 1 dimensions.",
+    ),
+    "reduce/negative": (
+        lambda tf, np, f, **_: tf.reduce_mean(f, [-2]),
+        "Invalid reduction dimension -2 for input with 1 dimensions.",
+    ),
     "reduce/both-axes": (lambda tf, np, f, **_: tf.reduce_sum(f, 0, reduction_indices=0), ""),
     "reduce/both-keeps": (lambda tf, np, f, **_: tf.reduce_sum(f, 0, True, keep_dims=True), ""),
     "argmax": (lambda tf, np, m, **_: tf.argmax(m, 2), "must be in the range [-2, 2)"),
@@ -226,7 +265,10 @@ SHAPES: dict[str, tuple[Build, str]] = {
     "einsum": (lambda tf, np, m, **_: tf.einsum("ij,jk->ik", m, m), EQUAL),
     "einsum/count": (lambda tf, np, m, **_: tf.einsum("ij,jk->ik", m), ""),
     "einsum/output": (lambda tf, np, m, **_: tf.einsum("ij->ik", m), ""),
-    "gather/scalar": (lambda tf, np, **_: tf.gather(tf.constant(1.0), [0]), "Shape must be at least rank 1 but is rank 0"),
+    "gather/scalar": (
+        lambda tf, np, **_: tf.gather(tf.constant(1.0), [0]),
+        "Shape must be at least rank 1 but is rank 0",
+    ),
     "gather/axis": (lambda tf, np, f, **_: tf.gather(f, 0, axis=1), "Shape must be at least rank 2 but is rank 1"),
     "gather_nd": (lambda tf, np, f, **_: tf.gather_nd(f, [[0, 1]]), "indices.shape[-1] must be <= params.rank"),
     "one_hot/depth": (lambda tf, np, i, **_: tf.one_hot(i, [3]), ""),
@@ -234,21 +276,39 @@ SHAPES: dict[str, tuple[Build, str]] = {
     "where/condition": (lambda tf, np, b, **_: tf.where(b, tf.ones([3]), tf.ones([3])), EQUAL),
     "where/rows": (lambda tf, np, b, **_: tf.where(b, tf.ones([3, 2]), tf.ones([3, 2])), EQUAL),
     "where/one": (lambda tf, np, b, f, **_: tf.where(b, f), "x and y must both be non-None or both be None."),
-    "boolean_mask/unknown": (lambda tf, np, f, **_: tf.boolean_mask(f, tf.placeholder(tf.bool)), "Number of mask dimensions must be specified"),
+    "boolean_mask/unknown": (
+        lambda tf, np, f, **_: tf.boolean_mask(f, tf.placeholder(tf.bool)),
+        "Number of mask dimensions must be specified",
+    ),
     "boolean_mask/scalar": (lambda tf, np, f, **_: tf.boolean_mask(f, True), "mask cannot be scalar."),
-    "boolean_mask": (lambda tf, np, f, **_: tf.boolean_mask(f, [True, False, True]), "Shapes (2,) and (3,) are incompatible"),
+    "boolean_mask": (
+        lambda tf, np, f, **_: tf.boolean_mask(f, [True, False, True]),
+        "Shapes (2,) and (3,) are incompatible",
+    ),
     "sequence_mask": (lambda tf, np, **_: tf.sequence_mask([1, 2], [3]), "must be scalar for sequence_mask"),
     "reverse": (lambda tf, np, f, **_: tf.reverse(f, [1]), "is out of valid range"),
     "reverse/scalar": (lambda tf, np, f, **_: tf.reverse(f, 0), "Shape must be rank 1 but is rank 0"),
     "reverse/twice": (lambda tf, np, f, **_: tf.reverse(f, [0, -1]), "specified more than once"),
-    "reverse_sequence": (lambda tf, np, m, **_: tf.reverse_sequence(m, [1, 2, 3], 1, 0), "Dimensions must be equal, but are 2 and 3"),
+    "reverse_sequence": (
+        lambda tf, np, m, **_: tf.reverse_sequence(m, [1, 2, 3], 1, 0),
+        "Dimensions must be equal, but are 2 and 3",
+    ),
     "reverse_sequence/axis": (lambda tf, np, m, **_: tf.reverse_sequence(m, [1, 2]), ""),
-    "reverse_sequence/rank": (lambda tf, np, m, **_: tf.reverse_sequence(m, [1, 2], 2, 0), "seq_dim must be < input rank"),
+    "reverse_sequence/rank": (
+        lambda tf, np, m, **_: tf.reverse_sequence(m, [1, 2], 2, 0),
+        "seq_dim must be < input rank",
+    ),
     "clip": (lambda tf, np, f, **_: tf.clip_by_value(f, 0.0, tf.ones([3])), EQUAL),
-    "random_uniform": (lambda tf, np, **_: tf.random_uniform([2], 0, None, tf.int32), "Must specify maxval for integer dtype"),
+    "random_uniform": (
+        lambda tf, np, **_: tf.random_uniform([2], 0, None, tf.int32),
+        "Must specify maxval for integer dtype",
+    ),
     "random_normal": (lambda tf, np, **_: tf.random_normal(2), "Shape must be rank 1 but is rank 0"),
     "multinomial": (lambda tf, np, f, **_: tf.multinomial(f, 1), "Shape must be rank 2 but is rank 1"),
-    "dynamic_partition": (lambda tf, np, f, **_: tf.dynamic_partition(f, [0, 1, 2], 2), "Dimensions must be equal, but are 2 and 3"),
+    "dynamic_partition": (
+        lambda tf, np, f, **_: tf.dynamic_partition(f, [0, 1, 2], 2),
+        "Dimensions must be equal, but are 2 and 3",
+    ),
     "scatter_nd": (lambda tf, np, **_: tf.scatter_nd([[0]], [1.0, 2.0], [3]), "must match dimensions"),
     "scatter_update": (lambda tf, np, **_: tf.scatter_update(tf.Variable([1.0, 2.0]), [0], [1.0, 2.0]), EQUAL),
     "meshgrid": (lambda tf, np, f, **_: tf.meshgrid(f, f, indexing="no"), "indexing"),
@@ -256,7 +316,10 @@ SHAPES: dict[str, tuple[Build, str]] = {
     "placeholder_with_default": (lambda tf, np, **_: tf.placeholder_with_default([1.0, 2.0], [3]), ""),
     "diag_part": (lambda tf, np, f, **_: tf.diag_part(f), "even and non-zero rank"),
     "matrix_inverse": (lambda tf, np, m, **_: tf.matrix_inverse(m), EQUAL),
-    "norm/axis": (lambda tf, np, m, **_: tf.norm(m, axis=[0, 0]), "'axis' must be None, an integer, or a tuple of 2 unique integers"),
+    "norm/axis": (
+        lambda tf, np, m, **_: tf.norm(m, axis=[0, 0]),
+        "'axis' must be None, an integer, or a tuple of 2 unique integers",
+    ),
     "norm/order": (lambda tf, np, m, **_: tf.norm(m, -1), "'ord' must be a supported vector norm"),
     "sort/direction": (lambda tf, np, f, **_: tf.sort(f, direction="UP"), "UP"),
     "iterate": (lambda tf, np, f, **_: [x for x in f], ""),
@@ -276,7 +339,12 @@ for _name, (_build, _fragment) in SHAPES.items():
 
 fails("run/add", lambda tf, x: x + tf.ones([3]), [1, 2], "Incompatible shapes: [2] vs. [3]")
 fails("run/less", lambda tf, x: x < tf.ones([3]), [1, 2], "Incompatible shapes: [2] vs. [3]")
-fails("run/reshape", lambda tf, x: tf.reshape(x, [2, 2]), [1, 2, 3], "Input to reshape is a tensor with 3 values, but the requested shape has 4")
+fails(
+    "run/reshape",
+    lambda tf, x: tf.reshape(x, [2, 2]),
+    [1, 2, 3],
+    "Input to reshape is a tensor with 3 values, but the requested shape has 4",
+)
 fails("run/reshape-infer", lambda tf, x: tf.reshape(x, [-1, 2]), [1, 2, 3], "requires a multiple of 2")
 fails("run/reshape-two", lambda tf, x: tf.reshape([1.0], x), [-1, -1], dtype="int32")
 fails("run/reshape-negative", lambda tf, x: tf.reshape([1.0], x), [-3], dtype="int32")
@@ -291,27 +359,60 @@ fails("run/unstack", lambda tf, x: tf.unstack(x, 3), [1, 2])
 fails("run/split", lambda tf, x: tf.split(x, 2), [1, 2, 3], "should evenly divide the split dimension")
 fails("run/split-sizes", lambda tf, x: tf.split(x, [1, 1]), [1, 2, 3])
 fails("run/split-axis", lambda tf, x: tf.split([1.0, 2.0], 2, x), 1, dtype="int32")
-fails("run/squeeze", lambda tf, x: tf.squeeze(x, [0]), [1, 2], "Can not squeeze dim[0], expected a dimension of 1, got 2")
+fails(
+    "run/squeeze", lambda tf, x: tf.squeeze(x, [0]), [1, 2], "Can not squeeze dim[0], expected a dimension of 1, got 2"
+)
 fails("run/squeeze-axis", lambda tf, x: tf.squeeze(x, [1]), [1])
 fails("run/expand_dims", lambda tf, x: tf.expand_dims(x, 3), [1])
 fails("run/transpose", lambda tf, x: tf.transpose(x, [1, 0]), [1, 2])
 fails("run/transpose-twice", lambda tf, x: tf.transpose(tf.ones([2, 2]), x), [0, 0], dtype="int32")
 fails("run/index", lambda tf, x: x[2], [1, 2], "slice index 2 of dimension 0 out of bounds")
-fails("run/index-fed", lambda tf, x: tf.constant([1, 2])[x], 5, "slice index 5 of dimension 0 out of bounds", dtype="int32")
+fails(
+    "run/index-fed",
+    lambda tf, x: tf.constant([1, 2])[x],
+    5,
+    "slice index 5 of dimension 0 out of bounds",
+    dtype="int32",
+)
 fails("run/index-many", lambda tf, x: x[0, 0], [1, 2], "Index out of range using input dim 1; input has only 1 dims")
 fails("run/index-step", lambda tf, x: tf.constant([1, 2])[::x], 0, "must be non-zero", dtype="int32")
 fails("run/slice-size", lambda tf, x: tf.slice(x, [0], [3]), [1, 2], "Expected size[0] in [0, 2], but got 3")
 fails("run/slice-begin", lambda tf, x: tf.slice(x, [3], [0]), [1, 2])
 fails("run/slice-rank", lambda tf, x: tf.slice(x, [0, 0], [1, 1]), [1, 2])
 fails("run/gather", lambda tf, x: tf.gather([1.0, 2.0], x), [0, 2], "indices[1] = 2 is not in [0, 2)", dtype="int32")
-fails("run/gather-negative", lambda tf, x: tf.gather([1.0, 2.0], x), [[-1]], "indices[0,0] = -1 is not in [0, 2)", dtype="int32")
+fails(
+    "run/gather-negative",
+    lambda tf, x: tf.gather([1.0, 2.0], x),
+    [[-1]],
+    "indices[0,0] = -1 is not in [0, 2)",
+    dtype="int32",
+)
 fails("run/gather-scalar", lambda tf, x: tf.gather([1.0, 2.0], x), 7, "= 7 is not in [0, 2)", dtype="int32")
 fails("run/gather-axis", lambda tf, x: tf.gather(x, [2], axis=1), [[1, 2]], "indices[0] = 2 is not in [0, 2)")
-fails("run/gather_nd", lambda tf, x: tf.gather_nd([1.0, 2.0], x), [[0], [2]], "indices[1] = [2] does not index into param shape [2]", dtype="int32")
-fails("run/boolean_mask", lambda tf, x: tf.boolean_mask(x, tf.placeholder_with_default([True, False, True], [None])), [1, 2])
+fails(
+    "run/gather_nd",
+    lambda tf, x: tf.gather_nd([1.0, 2.0], x),
+    [[0], [2]],
+    "indices[1] = [2] does not index into param shape [2]",
+    dtype="int32",
+)
+fails(
+    "run/boolean_mask",
+    lambda tf, x: tf.boolean_mask(x, tf.placeholder_with_default([True, False, True], [None])),
+    [1, 2],
+)
 fails("run/where", lambda tf, x: tf.where([True, False], x, x), [1, 2, 3])
-fails("run/where-values", lambda tf, x: tf.where(tf.placeholder_with_default([True, False], None), x, tf.ones([2])), [1, 2, 3])
-fails("run/tile", lambda tf, x: tf.tile(x, [1, 2]), [1, 2], "Expected multiples argument to be a vector of length 1 but got length 2")
+fails(
+    "run/where-values",
+    lambda tf, x: tf.where(tf.placeholder_with_default([True, False], None), x, tf.ones([2])),
+    [1, 2, 3],
+)
+fails(
+    "run/tile",
+    lambda tf, x: tf.tile(x, [1, 2]),
+    [1, 2],
+    "Expected multiples argument to be a vector of length 1 but got length 2",
+)
 fails("run/tile-negative", lambda tf, x: tf.tile([1.0], x), [-1], dtype="int32")
 fails("run/pad", lambda tf, x: tf.pad(x, [[1, 1], [0, 0]]), [1, 2])
 fails("run/pad-negative", lambda tf, x: tf.pad([1.0], x), [[-1, 0]], dtype="int32")
@@ -339,17 +440,43 @@ fails("run/reverse_sequence", lambda tf, x: tf.reverse_sequence(x, [3], 1, 0), [
 fails("run/reverse_sequence-count", lambda tf, x: tf.reverse_sequence(x, [1, 1], 1, 0), [[1, 2]])
 fails("run/reverse_sequence-negative", lambda tf, x: tf.reverse_sequence([[1.0, 2.0]], x, 1, 0), [-1], dtype="int32")
 fails("run/scatter_nd", lambda tf, x: tf.scatter_nd(x, [1.0], [2]), [[2]], dtype="int32")
-fails("run/segment_sum", lambda tf, x: tf.segment_sum([1, 2, 3], x), [0, 2, 1], "segment ids are not increasing", dtype="int32")
-fails("run/unsorted_segment_sum", lambda tf, x: tf.unsorted_segment_sum([1, 2], x, 2), [0, 2], "is out of range [0, 2)", dtype="int32")
-fails("run/dynamic_partition", lambda tf, x: tf.dynamic_partition([1, 2], x, 2), [0, 2], "partitions[1] = 2 is not in [0, 2)", dtype="int32")
+fails(
+    "run/segment_sum",
+    lambda tf, x: tf.segment_sum([1, 2, 3], x),
+    [0, 2, 1],
+    "segment ids are not increasing",
+    dtype="int32",
+)
+fails(
+    "run/unsorted_segment_sum",
+    lambda tf, x: tf.unsorted_segment_sum([1, 2], x, 2),
+    [0, 2],
+    "is out of range [0, 2)",
+    dtype="int32",
+)
+fails(
+    "run/dynamic_partition",
+    lambda tf, x: tf.dynamic_partition([1, 2], x, 2),
+    [0, 2],
+    "partitions[1] = 2 is not in [0, 2)",
+    dtype="int32",
+)
 fails("run/invert_permutation", lambda tf, x: tf.invert_permutation(x), [0, 0], dtype="int32")
 fails("run/matrix_inverse", lambda tf, x: tf.matrix_inverse(x), [[0, 0], [0, 0]], "not invertible")
 fails("run/matrix_solve", lambda tf, x: tf.matrix_solve(x, [[1.0], [2.0]]), [[0, 0], [0, 0]], "not invertible")
 fails("run/confusion_matrix", lambda tf, x: tf.confusion_matrix(x, [0, 1], 2), [0, 2], "out of bound", dtype="int32")
 fails("run/cast-text", lambda tf, x: tf.cast(tf.constant("a"), tf.float32) * x, [1])
-fails("run/random_uniform-bounds", lambda tf, x: tf.random_uniform([1], 0, x, tf.int32), 0, "Need minval < maxval, got 0 >= 0", dtype="int32")
+fails(
+    "run/random_uniform-bounds",
+    lambda tf, x: tf.random_uniform([1], 0, x, tf.int32),
+    0,
+    "Need minval < maxval, got 0 >= 0",
+    dtype="int32",
+)
 fails("run/random_crop", lambda tf, x: tf.random_crop(x, [3]), [1, 2])
 fails("run/linspace", lambda tf, x: tf.linspace(0.0, 1.0, x), -1, dtype="int32")
-fails("run/string_to_number", lambda tf, x: tf.string_to_number(["a"]) * x, [1], "could not correctly convert string: a")
+fails(
+    "run/string_to_number", lambda tf, x: tf.string_to_number(["a"]) * x, [1], "could not correctly convert string: a"
+)
 fails("run/as-shape", lambda tf, x: tf.random_normal(x), [-1], dtype="int32")
 fails("run/squeeze-of-placeholder", lambda tf, x: tf.squeeze(x, -1), [[1, 2]], "expected a dimension of 1, got 2")

@@ -14,6 +14,7 @@ import torch
 
 from dynrnn import nest
 from dynrnn.tf1.core import dtypes
+from dynrnn.tf1.core.build import of_dtype
 from dynrnn.tf1.core.convert import convert_to_tensor
 from dynrnn.tf1.core.graph import Body, Graph, Operation, get_default_graph, name_scope
 from dynrnn.tf1.core.plan import body_program
@@ -91,8 +92,8 @@ def cond(
     Only operations made inside the functions are conditional. Both must give the same structure and dtypes.
 
     Raises:
-        TypeError: a Python bool as ``pred``, or a function that is not callable.
-        ValueError: different structures or dtypes.
+        TypeError: a ``pred`` that is a Python bool or no bool tensor, or a function that is not callable.
+        ValueError: different structures or dtypes, no result, or a ``pred`` that is no scalar.
     """
     true_fn, false_fn = fn1 if true_fn is None else true_fn, fn2 if false_fn is None else false_fn
     if not callable(true_fn):
@@ -102,26 +103,29 @@ def cond(
     if isinstance(pred, bool):
         raise TypeError("pred must not be a Python bool")
     with name_scope(name, "cond"):
-        condition = convert_to_tensor(pred, dtypes.bool_, name="pred_id")
+        condition = of_dtype(pred, dtypes.bool_, "Cond", "pred")
+        if condition.shape.ndims not in (0, None):
+            raise ValueError(f"pred must be a scalar, got shape {condition.shape}")
         graph = condition.graph
         structures: list[Any] = []
 
-        def branch(function: Callable[[], Any]) -> Callable[[], list[Tensor]]:
+        def branch(label: str, function: Callable[[], Any]) -> Callable[[], list[Tensor]]:
             def run() -> list[Tensor]:
                 result = function()
+                if result is None:
+                    raise ValueError(f"{label} must have a return value.")
                 if not strict:
                     result = _unpacked(result)
-                flat = [_branch_leaf(leaf, condition) for leaf in nest.flatten(result)] if result is not None else []
+                flat = [_branch_leaf(leaf, condition) for leaf in nest.flatten(result)]
                 structures.append(result)
                 return flat
 
             return run
 
-        true_body = trace(graph, [], branch(true_fn))
-        false_body = trace(graph, [], branch(false_fn))
+        true_body = trace(graph, [], branch("true_fn", true_fn))
+        false_body = trace(graph, [], branch("false_fn", false_fn))
         true_result, false_result = structures
-        same = nest.structure(true_result) == nest.structure(false_result)
-        if not same or (true_result is None) != (false_result is None):
+        if nest.structure(true_result) != nest.structure(false_result):
             raise ValueError(
                 "Incompatible return values of true_fn and false_fn: "
                 f"expected the same structure, got {nest.describe(true_result)} and {nest.describe(false_result)}"
@@ -135,8 +139,6 @@ def cond(
             specs=specs,
             after=[*true_body.dependencies, *false_body.dependencies],
         )
-        if true_result is None:
-            return node
         merged = [_named(graph, tensor, "Merge") for tensor in node.outputs]
         return from_tensors(nest.map_structure(_without_operation, true_result), merged)
 
@@ -297,10 +299,7 @@ def _counted(limit: Any, loop_vars: Any, cond: Any, body: Any, invariants: Any) 
         return function(*variables) if issubclass(kind, (list, tuple)) else function(variables)
 
     def new_body(i: Tensor, variables: Any) -> Any:
-        result = as_call(body, variables)
-        if not isinstance(result, (list, tuple)) or len(variables) == 1 != len(result):
-            result = [result]
-        return i + 1, nest.pack_as(variables, nest.flatten(result))
+        return i + 1, _as_sequence(loop_vars, as_call(body, variables))
 
     return (
         (counter, loop_vars),
@@ -337,17 +336,17 @@ def _build_while(cond: Any, body: Any, loop_vars: Any, invariants: Any, back_pro
 
     def traced_body(*tensors: Tensor) -> list[Tensor]:
         result = call(body, tensors)
-        outputs = to_tensors(result)
-        if len(outputs) != len(initial):
+        result = _as_sequence(loop_vars, result)
+        if _outline(result) != _outline(loop_vars):
             raise ValueError(
-                f"The number of outputs of the loop body must be that of the loop variables: expected {len(initial)}, "
-                f"got {len(outputs)}"
+                "The loop body must return the structure of the loop variables: "
+                f"expected {nest.describe(loop_vars)}, got {nest.describe(result)}"
             )
+        outputs = to_tensors(result)
         for before, after, shape in zip(initial, outputs, shapes, strict=True):
             _check_invariant(before, after, shape)
-        # TensorArrays learn their element shape inside: take the objects that come out
-        like = result if isinstance(result, (list, tuple)) or not is_sequence else [result]
-        result_structure.append(nest.pack_as(loop_vars, nest.flatten(like)))
+        # the containers are those of the body's result; TensorArrays learn their element shape inside
+        result_structure.append(result)
         return outputs
 
     cond_body = trace(graph, specs, lambda *tensors: [convert_to_tensor(call(cond, tensors), dtypes.bool_)])
@@ -362,6 +361,24 @@ def _build_while(cond: Any, body: Any, loop_vars: Any, invariants: Any, back_pro
     )
     exits = [graph.create_op("Exit", [t], None, "Exit", specs=[(t.dtype, t.shape)]).outputs[0] for t in node.outputs]
     return from_tensors(result_structure[0], exits)
+
+
+def _as_sequence(loop_vars: Any, result: Any) -> Any:
+    """What a body returned, in a list where it returned the only loop variable without one."""
+    if not isinstance(loop_vars, (list, tuple)):
+        return result
+    if len(loop_vars) == 1 and _outline(result) == _outline(loop_vars[0]):
+        return [result]
+    return result if isinstance(result, (list, tuple)) else [result]
+
+
+def _outline(structure: Any) -> Any:
+    """The structure without the kinds of its sequences."""
+    if isinstance(structure, (list, tuple)):
+        return tuple(_outline(part) for part in structure)
+    if isinstance(structure, dict):
+        return {key: _outline(part) for key, part in structure.items()}
+    return None
 
 
 @register("Exit", lambda inputs, attrs: [(inputs[0].dtype.base_dtype, inputs[0].shape)])

@@ -32,9 +32,9 @@ def _const(*, value: Any) -> Any:
 def make_value(value: Any, dtype: DType | None = None) -> Any:
     """A Python or numpy value as the run-time value of a tensor: a torch tensor, or an object array of bytes.
 
-    Python floats become float32 and ints int32 unless ``dtype`` says otherwise, in lists numpy's float64 and int64 too; a
-    numpy value by itself keeps its type, and is cast to ``dtype`` whatever it holds. A Python float is not silently made
-    an integer.
+    Python floats become float32 and ints int32 unless ``dtype`` says otherwise, in lists numpy's float64 and int64 too.
+    A numpy value by itself keeps its type, and is cast to ``dtype`` whatever it holds. A Python float is not silently
+    made an integer.
 
     Raises:
         TypeError: the value does not fit ``dtype``, or is no value at all.
@@ -192,7 +192,8 @@ def convert_to_tensor(
     if isinstance(value, Tensor):
         if wanted is not None and value.dtype.base_dtype is not wanted:
             raise ValueError(
-                f"Tensor conversion requested dtype {wanted.name} for Tensor with dtype {value.dtype.name}: {str(value)!r}"
+                f"Tensor conversion requested dtype {wanted.name} for Tensor with dtype {value.dtype.name}: "
+                f"{str(value)!r}"
             )
         return value
     for kind, function in _CONVERSIONS:

@@ -46,6 +46,7 @@ def _gradient(
         for y, g in zip(ys, given, strict=True)
         if y.requires_grad
     ]
+    flat: tuple[torch.Tensor | None, ...] = (None,) * len(xs)
     if pairs:
         flat = torch.autograd.grad(
             [y for y, _ in pairs],
@@ -55,8 +56,6 @@ def _gradient(
             retain_graph=retain_graph,
             create_graph=create_graph,
         )
-    else:
-        flat = (None,) * len(xs)
     result: list[torch.Tensor] = []
     position = 0
     for size in groups:

@@ -69,9 +69,9 @@ def broadcast_shapes(a: TensorShape, b: TensorShape) -> TensorShape:
     """The shape of an elementwise operation; an unknown dimension against 1 stays unknown, against n > 1 is n."""
     if a.ndims is None or b.ndims is None:
         return TensorShape(None)
-    left, right = a.as_list(), b.as_list()
-    width = max(len(left), len(right))
-    left, right = [1] * (width - len(left)) + left, [1] * (width - len(right)) + right
+    width = max(a.ndims, b.ndims)
+    left: list[int | None] = [*[1] * (width - a.ndims), *a.as_list()]
+    right: list[int | None] = [*[1] * (width - b.ndims), *b.as_list()]
     dims: list[int | None] = []
     for x, y in zip(left, right, strict=True):
         if x == 1 or y == 1:

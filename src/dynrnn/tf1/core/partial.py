@@ -1,8 +1,8 @@
 """What is known of an integer tensor's value while the graph is built, element by element.
 
-``tf.reshape(x, [tf.shape(x)[0], 2 * tf.shape(x)[1]])`` has a static shape as far as that of ``x`` is known. So the small
-integer graph below a shape argument is evaluated with a mask beside each value that says which elements are known. An
-element of a result is known only when everything that it depends on is: nothing is guessed.
+``tf.reshape(x, [tf.shape(x)[0], 2 * tf.shape(x)[1]])`` has a static shape as far as that of ``x`` is known. So the
+small integer graph below a shape argument is evaluated with a mask beside each value that says which elements are
+known. An element of a result is known only when everything that it depends on is: nothing is guessed.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ _MAX_ELEMENTS = 64
 _MAX_VISITED = 200
 
 # operations that move the elements of their first inputs; what the other inputs say must be known
-_MOVES = frozenset("Identity ExpandDims Squeeze StridedSlice Slice Unpack StopGradient".split())
+_MOVES = frozenset(["Identity", "ExpandDims", "Squeeze", "StridedSlice", "Slice", "Unpack", "StopGradient"])
 _JOINS = frozenset({"Pack", "ConcatV2"})
-_ELEMENTWISE = frozenset("Add Sub Mul FloorDiv FloorMod TruncateDiv Maximum Minimum Neg Abs Cast".split())
+_ELEMENTWISE = frozenset(
+    ["Add", "Sub", "Mul", "FloorDiv", "FloorMod", "TruncateDiv", "Maximum", "Minimum", "Neg", "Abs", "Cast"]
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def _unknown(tensor: Tensor) -> Partial | None:
     count = tensor.shape.num_elements()
     if count is None or count > _MAX_ELEMENTS or not (tensor.dtype.is_integer or tensor.dtype.is_bool):
         return None
-    shape = tensor.shape.as_list()
+    shape = [int(d) for d in tensor.shape]
     return Partial(torch.ones(shape, dtype=tensor.dtype.torch_dtype), torch.zeros(shape, dtype=torch.bool))
 
 

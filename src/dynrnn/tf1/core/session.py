@@ -260,7 +260,7 @@ def _feed_value(tensor: Tensor, value: Any) -> Any:
     elif isinstance(value, torch.Tensor):
         converted = value.detach().cpu().to(dtype.torch_dtype)
     else:
-        if isinstance(value, int) and not isinstance(value, bool) and dtype.is_integer and not _fits(value, dtype):
+        if isinstance(value, int) and not isinstance(value, bool) and not _fits(value, dtype):
             raise TypeError(
                 f"Type of feed value {value} with type {type(value)} is not compatible with Tensor type "
                 f"{dtype.as_numpy_dtype}. Try explicitly setting the type of the feed tensor to a larger type (e.g. int64)."
@@ -281,7 +281,9 @@ def _feed_value(tensor: Tensor, value: Any) -> Any:
 
 
 def _fits(value: int, dtype: dtypes.DType) -> bool:
-    return dtype.min <= value <= dtype.max
+    if dtype.is_bool:
+        return value in (0, 1)
+    return not dtype.is_integer or dtype.min <= value <= dtype.max
 
 
 def _to_numpy(value: Any, element: Any) -> Any:

@@ -11,9 +11,9 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-import optree
 import torch
 
+from dynrnn import nest
 from dynrnn.tf1.core.convert import argument
 from dynrnn.tf1.core.graph import get_default_graph
 from dynrnn.tf1.core.registry import register
@@ -45,9 +45,7 @@ class _Hole:
 
 @register("TorchCall")
 def _torch_call(*values: Any, function: Callable[..., Any], arguments: Any) -> Any:
-    args, kwargs = optree.tree_map(
-        lambda leaf: values[leaf.index] if isinstance(leaf, _Hole) else leaf, arguments, none_is_leaf=True
-    )
+    args, kwargs = nest.map_structure(lambda leaf: values[leaf.index] if isinstance(leaf, _Hole) else leaf, arguments)
     return function(*args, **kwargs)
 
 
@@ -75,7 +73,7 @@ def _record(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any
         inputs.append(leaf)
         return _Hole(len(inputs) - 1)
 
-    arguments = optree.tree_map(hole, (args, kwargs), none_is_leaf=True)
+    arguments = nest.map_structure(hole, (args, kwargs))
     name = getattr(function, "__name__", "torch_call").strip("_") or "torch_call"
     op = get_default_graph().create_op("TorchCall", inputs, {"function": function, "arguments": arguments}, name)
     return op.outputs[0] if len(op.outputs) == 1 else tuple(op.outputs)

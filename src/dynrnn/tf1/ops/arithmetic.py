@@ -1,4 +1,4 @@
-"""Functions of two tensors, element by element, with broadcasting: sums, products, quotients, powers, extremes."""
+"""Functions of two tensors, element by element, with broadcasting: sums, products, quotients, powers, bounds."""
 
 from __future__ import annotations
 
@@ -9,17 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from dynrnn.tf1.core import dtypes
 from dynrnn.tf1.core.convert import convert_to_tensor
-from dynrnn.tf1.core.dtypes import DType
 from dynrnn.tf1.core.graph import name_scope
 from dynrnn.tf1.core.infer import broadcast
 from dynrnn.tf1.core.registry import Spec
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.tensor_shape import TensorShape, as_shape
 from dynrnn.tf1.core.torch_bridge import translates
-from dynrnn.tf1.core.variables import Variable
-from dynrnn.tf1.ops.casting import cast
 from dynrnn.tf1.ops.inputs import identity
 from dynrnn.tf1.ops.shape_rules import merge
 from dynrnn.tf1.ops.signature import (
@@ -43,11 +39,8 @@ __all__ = [
     "bitwise_or",
     "bitwise_xor",
     "clip_by_value",
-    "div",
     "div_no_nan",
-    "divide",
     "floor_div",
-    "floordiv",
     "floormod",
     "igamma",
     "igammac",
@@ -66,7 +59,6 @@ __all__ = [
     "scalar_mul",
     "squared_difference",
     "subtract",
-    "truediv",
     "truncatediv",
     "truncatemod",
     "xdivy",
@@ -79,7 +71,22 @@ Build = Callable[..., Tensor]
 _ADDABLE = Types(
     ("bfloat16", "float16", "float32", "float64", *BITS.names[4:], *BITS.names[:4], *COMPLEX.names, "string")
 )
-_ORDERED = Types(("bfloat16", "float16", "float32", "float64", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"))
+_ORDERED = Types(
+    (
+        "bfloat16",
+        "float16",
+        "float32",
+        "float64",
+        "int8",
+        "uint8",
+        "int16",
+        "uint16",
+        "int32",
+        "uint32",
+        "int64",
+        "uint64",
+    )
+)
 _MODULAR = Types((*BITS.names, *FLOATS.names))
 _POWERS = Types(("bfloat16", "float32", "float16", "float64", "int8", "int16", "int32", "int64", *COMPLEX.names))
 _DIFFERENCES = Types((*FLOATS.names, "int32", "int64", *COMPLEX.names))
@@ -235,15 +242,30 @@ _product = _binary("MulNoNan", _mul_no_nan, REALS_AND_COMPLEX, "``x * y``, and 0
 xlogy = _binary("Xlogy", _xlogy, REALS_AND_COMPLEX, "``x * log(y)``, and 0 where x is 0.")
 xlog1py = _binary("Xlog1py", _xlog1py, REALS_AND_COMPLEX, "``x * log1p(y)``, and 0 where x is 0.")
 xdivy = _binary("Xdivy", _xdivy, REALS_AND_COMPLEX, "``x / y``, and 0 where x is 0.")
-_igamma = _binary("Igamma", torch.special.gammainc, FLOATS, "Lower regularized incomplete gamma function.", arguments="a:T x:T")
-_igammac = _binary("Igammac", torch.special.gammaincc, FLOATS, "Upper regularized incomplete gamma function.", arguments="a:T x:T")
+_igamma = _binary(
+    "Igamma", torch.special.gammainc, FLOATS, "Lower regularized incomplete gamma function.", arguments="a:T x:T"
+)
+_igammac = _binary(
+    "Igammac", torch.special.gammaincc, FLOATS, "Upper regularized incomplete gamma function.", arguments="a:T x:T"
+)
 _zeta = _binary("Zeta", torch.special.zeta, FLOATS, "Hurwitz zeta function.", arguments="x:T q:T")
-_nextafter = _binary("NextAfter", torch.nextafter, Types(("float64", "float32")), "The number next to x1 on the way to x2.", differentiable=False, arguments="x1:T x2:T")
+_nextafter = _binary(
+    "NextAfter",
+    torch.nextafter,
+    Types(("float64", "float32")),
+    "The number next to x1 on the way to x2.",
+    differentiable=False,
+    arguments="x1:T x2:T",
+)
 bitwise_and = _binary("BitwiseAnd", operator.and_, BITS, "The bits set in both.", differentiable=False)
 bitwise_or = _binary("BitwiseOr", operator.or_, BITS, "The bits set in either.", differentiable=False)
 bitwise_xor = _binary("BitwiseXor", operator.xor, BITS, "The bits set in exactly one.", differentiable=False)
-left_shift = _binary("LeftShift", torch.bitwise_left_shift, BITS, "The bits of x moved left by y.", differentiable=False)
-right_shift = _binary("RightShift", torch.bitwise_right_shift, BITS, "The bits of x moved right by y.", differentiable=False)
+left_shift = _binary(
+    "LeftShift", torch.bitwise_left_shift, BITS, "The bits of x moved left by y.", differentiable=False
+)
+right_shift = _binary(
+    "RightShift", torch.bitwise_right_shift, BITS, "The bits of x moved right by y.", differentiable=False
+)
 
 
 def _polygamma_kernel(a: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
@@ -261,7 +283,6 @@ _polygamma = _binary(
     "The a-th derivative of ``digamma`` (whole a).",
     arguments="a:T x:T",
 )
-
 
 
 def atan2(y: Any, x: Any, name: str | None = None) -> Tensor:
@@ -321,76 +342,7 @@ def reciprocal_no_nan(x: Any, name: str | None = None) -> Tensor:
         return _quotient(convert_to_tensor(1, value.dtype.base_dtype, name="one"), value, name=scope)
 
 
-# --- division -----------------------------------------------------------------------------------------------------------
-
-_AS_FLOAT = {
-    dtypes.uint8: dtypes.float32,
-    dtypes.int8: dtypes.float32,
-    dtypes.uint16: dtypes.float32,
-    dtypes.int16: dtypes.float32,
-    dtypes.int32: dtypes.float64,
-    dtypes.int64: dtypes.float64,
-    dtypes.uint32: dtypes.float64,
-    dtypes.uint64: dtypes.float64,
-}
-
-
-def _pair(x: Any, y: Any) -> tuple[Tensor, Tensor, DType]:
-    """The operands of a division as tensors of one type."""
-    a = convert_to_tensor(x, name="x")
-    b = convert_to_tensor(y, preferred_dtype=a.dtype.base_dtype, name="y")
-    kind = a.dtype.base_dtype
-    if kind is not b.dtype.base_dtype:
-        raise TypeError(f"x and y must have the same dtype, got {kind!r} != {b.dtype.base_dtype!r}")
-    return a, b, kind
-
-
-def truediv(x: Any, y: Any, name: str | None = None) -> Tensor:
-    """Division as Python 3's ``/``: integers become floats first (float32 for 8 and 16 bits, float64 for more).
-
-    Raises:
-        TypeError: different dtypes.
-    """
-    with name_scope(name, "truediv", [x, y]) as scope:
-        a, b, kind = _pair(x, y)
-        if kind in _AS_FLOAT:
-            a, b = cast(a, _AS_FLOAT[kind]), cast(b, _AS_FLOAT[kind])
-        elif not (kind.is_floating or kind.is_complex):
-            raise TypeError(f"`x` and `y` must be numbers, got {kind!r}")
-        return create("RealDiv", scope, a, b)
-
-
-def divide(x: Any, y: Any, name: str | None = None) -> Tensor:
-    """``x / y`` as Python 3 means it."""
-    if name is not None:
-        return truediv(x, y, name)
-    tensor = x if isinstance(x, (Tensor, Variable)) or isinstance(y, (Tensor, Variable)) else convert_to_tensor(x)
-    return tensor / y
-
-
-def div(x: Any, y: Any, name: str | None = None) -> Tensor:
-    """Division as Python 2's ``/``: integers stay integers, rounded down."""
-    with name_scope(name, "div", [x, y]) as scope:
-        a = convert_to_tensor(x, name="x")
-        b = convert_to_tensor(y, a.dtype.base_dtype, name="y")
-        exact = a.dtype.is_floating or a.dtype.is_complex
-        return create("RealDiv" if exact else "FloorDiv", scope, a, b)
-
-
-def floordiv(x: Any, y: Any, name: str | None = None) -> Tensor:
-    """``x // y``: the quotient rounded down."""
-    with name_scope(name, "floordiv", [x, y]) as scope:
-        return floor_div(x, y, name=scope)
-
-
-@translates(torch.div, torch.divide, torch.true_divide)
-def _torch_div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:  # noqa: A002
-    if rounding_mode == "floor":
-        return floor_div(input, other)
-    return truncatediv(input, other) if rounding_mode == "trunc" else truediv(input, other)
-
-
-# --- sums ---------------------------------------------------------------------------------------------------------------
+# --- sums -------------------------------------------------------------------------------------------------------------
 
 
 def _infer_add_n(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -408,8 +360,8 @@ def _add_n(*values: torch.Tensor) -> torch.Tensor:
     for i, value in enumerate(values):
         if value.shape != values[0].shape:
             raise ValueError(
-                f"Inputs to operation AddN of type AddN must have the same size and shape.  Input 0: {_listed(values[0])} "
-                f"!= input {i}: {_listed(value)}"
+                f"Inputs to operation AddN of type AddN must have the same size and shape.  Input 0: "
+                f"{_listed(values[0])} != input {i}: {_listed(value)}"
             )
     total = values[0]
     for value in values[1:]:
@@ -488,7 +440,7 @@ def polyval(coeffs: Sequence[Any], x: Any, name: str | None = None) -> Tensor:
         return result
 
 
-# --- bounds -------------------------------------------------------------------------------------------------------------
+# --- bounds -----------------------------------------------------------------------------------------------------------
 
 
 def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: str | None = None) -> Tensor:
@@ -507,7 +459,7 @@ def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: str | 
 
 
 @translates(torch.clamp, torch.clip)
-def _torch_clamp(input: Any, min: Any = None, max: Any = None) -> Tensor:  # noqa: A002
+def _torch_clamp(input: Any, min: Any = None, max: Any = None) -> Tensor:
     if min is None or max is None:
         return minimum(input, max) if min is None else maximum(input, min)
     return clip_by_value(input, min, max)

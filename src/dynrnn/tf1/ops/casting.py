@@ -22,8 +22,8 @@ __all__ = [
     "cast",
     "saturate_cast",
     "to_bfloat16",
-    "to_complex128",
     "to_complex64",
+    "to_complex128",
     "to_double",
     "to_float",
     "to_int32",
@@ -36,7 +36,7 @@ def _infer_cast(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
 
 
 @operation("Cast", "x:SrcT", _infer_cast)
-def _cast(x: Any, *, DstT: DType) -> torch.Tensor:  # noqa: N803 - TensorFlow's name of the attribute
+def _cast(x: Any, *, DstT: DType) -> torch.Tensor:
     if isinstance(x, np.ndarray) or DstT == dtypes.string:
         source = "string" if isinstance(x, np.ndarray) else as_dtype(x.dtype).name
         raise NotImplementedError(f"Cast {source} to {DstT.name} is not supported")
@@ -71,7 +71,7 @@ def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
 
 
 def _inside(bound: Any, source: DType) -> Any:
-    """``bound`` in the type ``source``, rounded towards zero: a float just past an integer's range would wrap around."""
+    """``bound`` in the type ``source``, rounded towards zero: a float past an integer's range would wrap around."""
     if not source.is_floating or not isinstance(bound, int):
         return bound
     near = source.as_numpy_dtype(bound)
@@ -127,7 +127,7 @@ def _infer_bitcast(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec
 
 
 @operation("Bitcast", "input:T", _infer_bitcast, differentiable=False)
-def _bitcast(x: torch.Tensor, *, type: DType) -> torch.Tensor:  # noqa: A002
+def _bitcast(x: torch.Tensor, *, type: DType) -> torch.Tensor:
     width, target = x.element_size(), type.size
     if width == target:
         return x.view(type.torch_dtype)
@@ -136,6 +136,6 @@ def _bitcast(x: torch.Tensor, *, type: DType) -> torch.Tensor:  # noqa: A002
     return x.contiguous().view(type.torch_dtype).squeeze(-1)
 
 
-def bitcast(input: Any, type: Any, name: str | None = None) -> Tensor:  # noqa: A002
+def bitcast(input: Any, type: Any, name: str | None = None) -> Tensor:
     """The same bits read as ``type``; a smaller type adds a last dimension, a larger one takes it."""
     return create("Bitcast", name, input, type=as_dtype(type).base_dtype)

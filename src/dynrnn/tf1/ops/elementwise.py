@@ -161,10 +161,16 @@ ceil = _unary("Ceil", torch.ceil, FLOATS, "Smallest integer not below.", torch.c
 rint = _unary("Rint", torch.round, FLOATS, "Nearest integer, halves to even.", differentiable=False)
 _round = _unary("Round", torch.round, FLOATS, "Nearest integer, halves to even.", differentiable=False)
 invert = _unary("Invert", torch.bitwise_not, BITS, "Every bit turned over.", differentiable=False)
-logical_not = _unary("LogicalNot", torch.logical_not, Types(), "Negation.", torch.logical_not, differentiable=False, argument="x:bool")
+logical_not = _unary(
+    "LogicalNot", torch.logical_not, Types(), "Negation.", torch.logical_not, differentiable=False, argument="x:bool"
+)
 is_nan = _unary("IsNan", torch.isnan, FLOATS, "Where NaN stands.", torch.isnan, infer=infer_bool, differentiable=False)
-is_inf = _unary("IsInf", torch.isinf, FLOATS, "Where an infinity stands.", torch.isinf, infer=infer_bool, differentiable=False)
-is_finite = _unary("IsFinite", torch.isfinite, FLOATS, "Where a number stands.", torch.isfinite, infer=infer_bool, differentiable=False)
+is_inf = _unary(
+    "IsInf", torch.isinf, FLOATS, "Where an infinity stands.", torch.isinf, infer=infer_bool, differentiable=False
+)
+is_finite = _unary(
+    "IsFinite", torch.isfinite, FLOATS, "Where a number stands.", torch.isfinite, infer=infer_bool, differentiable=False
+)
 
 
 def round_(x: Any, name: str | None = None) -> Tensor:
@@ -174,7 +180,7 @@ def round_(x: Any, name: str | None = None) -> Tensor:
 
 
 @translates(torch.round)
-def _torch_round(input: Any) -> Tensor:  # noqa: A002
+def _torch_round(input: Any) -> Tensor:
     return round_(input)
 
 
@@ -190,7 +196,7 @@ def _log_sigmoid(x: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.logsigmoid(x)
 
 
-# --- complex numbers ----------------------------------------------------------------------------------------------------
+# --- complex numbers --------------------------------------------------------------------------------------------------
 
 
 def _infer_real(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -209,7 +215,7 @@ def abs_(x: Any, name: str | None = None) -> Tensor:
 
 
 @translates(torch.abs)
-def _torch_abs(input: Any) -> Tensor:  # noqa: A002
+def _torch_abs(input: Any) -> Tensor:
     return abs_(input)
 
 
@@ -235,21 +241,21 @@ _angle = _unary("Angle", torch.angle, COMPLEX, "Argument.", infer=_infer_real, a
 _conj = _unary("Conj", lambda x: torch.conj(x).resolve_conj(), COMPLEX, "Complex conjugate.", argument="input:T")
 
 
-def real(input: Any, name: str | None = None) -> Tensor:  # noqa: A002
+def real(input: Any, name: str | None = None) -> Tensor:
     """Real part; real numbers are their own."""
     with name_scope(name, "Real", [input]) as scope:
         value = convert_to_tensor(input, name="input")
         return _real(value, scope) if value.dtype.is_complex else value
 
 
-def imag(input: Any, name: str | None = None) -> Tensor:  # noqa: A002
+def imag(input: Any, name: str | None = None) -> Tensor:
     """Imaginary part; 0 for real numbers."""
     with name_scope(name, "Imag", [input]) as scope:
         value = convert_to_tensor(input, name="input")
         return _imag(value, scope) if value.dtype.is_complex else create("ZerosLike", "zeros_like", value)
 
 
-def angle(input: Any, name: str | None = None) -> Tensor:  # noqa: A002
+def angle(input: Any, name: str | None = None) -> Tensor:
     """Argument in radians; 0 or pi for real numbers."""
     with name_scope(name, "Angle", [input]) as scope:
         value = convert_to_tensor(input, name="input")

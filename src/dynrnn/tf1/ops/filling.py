@@ -21,12 +21,13 @@ from dynrnn.tf1.core.torch_bridge import translates
 from dynrnn.tf1.core.variables import Variable
 from dynrnn.tf1.ops.casting import cast
 from dynrnn.tf1.ops.shape_rules import of_rank, static_int
-from dynrnn.tf1.ops.shaping import reshape, shape as shape_of
+from dynrnn.tf1.ops.shaping import reshape
+from dynrnn.tf1.ops.shaping import shape as shape_of
 from dynrnn.tf1.ops.signature import FLOATS, INDEX, Types, create, operation
 
 __all__ = ["fill", "lin_space", "linspace", "one_hot", "ones", "ones_like", "range_", "zeros", "zeros_like"]
 
-# --- one value ----------------------------------------------------------------------------------------------------------
+# --- one value --------------------------------------------------------------------------------------------------------
 
 
 def _infer_fill(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -155,16 +156,16 @@ def _with_shape(result: Tensor, like: Tensor) -> Tensor:
 
 
 @translates(torch.zeros_like)
-def _torch_zeros_like(input: Any) -> Tensor:  # noqa: A002
+def _torch_zeros_like(input: Any) -> Tensor:
     return zeros_like(input)
 
 
 @translates(torch.ones_like)
-def _torch_ones_like(input: Any) -> Tensor:  # noqa: A002
+def _torch_ones_like(input: Any) -> Tensor:
     return ones_like(input)
 
 
-# --- sequences of numbers -----------------------------------------------------------------------------------------------
+# --- sequences of numbers ---------------------------------------------------------------------------------------------
 
 
 def _range_size(start: Any, limit: Any, delta: Any) -> int:
@@ -172,7 +173,10 @@ def _range_size(start: Any, limit: Any, delta: Any) -> int:
     if delta == 0:
         raise ValueError("Requires delta != 0")
     if start > limit if delta > 0 else start < limit:
-        raise ValueError(f"Requires start {'<=' if delta > 0 else '>='} limit when delta {'>' if delta > 0 else '<'} 0: {start}/{limit}")
+        raise ValueError(
+            f"Requires start {'<=' if delta > 0 else '>='} limit when delta {'>' if delta > 0 else '<'} 0: "
+            f"{start}/{limit}"
+        )
     if isinstance(start, np.integer):
         span, step = abs(int(limit) - int(start)), abs(int(delta))
         return (span + step - 1) // step
@@ -215,9 +219,7 @@ def range_(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, nam
     with name_scope(name, "Range", [start, limit, delta]) as scope:
         items = [("start", start), ("limit", limit), ("delta", delta)]
         kind = None if dtype is None else as_dtype(dtype).base_dtype
-        tensors = [
-            convert_to_tensor(v, None if isinstance(v, (Tensor, Variable)) else kind, name=n) for n, v in items
-        ]
+        tensors = [convert_to_tensor(v, None if isinstance(v, (Tensor, Variable)) else kind, name=n) for n, v in items]
         if kind is None:
             kinds = [t.dtype.base_dtype for t in tensors]
             odd = [k for k in kinds if k.name not in _RANGE_ORDER]
@@ -259,7 +261,7 @@ def linspace(start: Any, stop: Any, num: Any, name: str | None = None) -> Tensor
 
 lin_space = linspace
 
-# --- one-hot ------------------------------------------------------------------------------------------------------------
+# --- one-hot ----------------------------------------------------------------------------------------------------------
 
 
 def _infer_one_hot(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -283,9 +285,7 @@ def _infer_one_hot(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec
 _INDICES = Types(("uint8", "int8", "int32", "int64"))
 
 
-@operation(
-    "OneHot", "indices:TI depth:int32 on_value:T off_value:T", _infer_one_hot, differentiable=False, TI=_INDICES
-)
+@operation("OneHot", "indices:TI depth:int32 on_value:T off_value:T", _infer_one_hot, differentiable=False, TI=_INDICES)
 def _one_hot(indices: torch.Tensor, depth: torch.Tensor, on_value: Any, off_value: Any, *, axis: int) -> Any:
     count, ndims = int(depth), indices.dim()
     if count < 0:

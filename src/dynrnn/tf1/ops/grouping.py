@@ -21,7 +21,8 @@ from dynrnn.tf1.ops.elementwise import sqrt
 from dynrnn.tf1.ops.filling import ones
 from dynrnn.tf1.ops.selecting import gather
 from dynrnn.tf1.ops.shape_rules import at_least_rank, merge, of_rank, static_int
-from dynrnn.tf1.ops.shaping import reshape, shape as shape_of
+from dynrnn.tf1.ops.shaping import reshape
+from dynrnn.tf1.ops.shaping import shape as shape_of
 from dynrnn.tf1.ops.signature import INDEX, REALS, SUMMABLE, Types, create, create_many, operation
 
 __all__ = [
@@ -43,7 +44,7 @@ __all__ = [
     "unsorted_segment_sum",
 ]
 
-# --- segments -----------------------------------------------------------------------------------------------------------
+# --- segments ---------------------------------------------------------------------------------------------------------
 
 
 def _grouped(data: torch.Tensor, ids: torch.Tensor, count: int, how: str, empty: float | int) -> torch.Tensor:
@@ -79,7 +80,9 @@ def _segment(op_type: str, how: str, empty: int, doc: str, types: Types) -> Call
         return create(op_type, name, data, segment_ids)
 
     build.__name__ = build.__qualname__ = op_type.lower()
-    build.__doc__ = f"{doc} of the rows of each segment; ``segment_ids`` are sorted, the i-th row belongs to segment ids[i]."
+    build.__doc__ = (
+        f"{doc} of the rows of each segment; ``segment_ids`` are sorted, the i-th row belongs to segment ids[i]."
+    )
     return build
 
 
@@ -106,7 +109,9 @@ def _unsorted(op_type: str, how: str, empty: Callable[[DType], Any], doc: str, t
     def kernel(data: torch.Tensor, ids: torch.Tensor, num_segments: torch.Tensor) -> torch.Tensor:
         count = int(num_segments)
         if data.shape[: ids.dim()] != ids.shape:
-            raise ValueError(f"data.shape = {list(data.shape)} does not start with segment_ids.shape = {list(ids.shape)}")
+            raise ValueError(
+                f"data.shape = {list(data.shape)} does not start with segment_ids.shape = {list(ids.shape)}"
+            )
         flat = ids.reshape(-1)
         wrong = (flat >= count).nonzero()
         if len(wrong):
@@ -148,7 +153,9 @@ def unsorted_segment_mean(data: Any, segment_ids: Any, num_segments: Any, name: 
     """Mean of the rows of each of ``num_segments`` segments; 0 for a segment without rows."""
     with name_scope(name, "UnsortedSegmentMean", [data, segment_ids]):
         value = convert_to_tensor(data)
-        return unsorted_segment_sum(value, segment_ids, num_segments) / _segment_counts(value, segment_ids, num_segments)
+        return unsorted_segment_sum(value, segment_ids, num_segments) / _segment_counts(
+            value, segment_ids, num_segments
+        )
 
 
 def unsorted_segment_sqrt_n(data: Any, segment_ids: Any, num_segments: Any, name: str | None = None) -> Tensor:
@@ -159,35 +166,51 @@ def unsorted_segment_sqrt_n(data: Any, segment_ids: Any, num_segments: Any, name
         return total / sqrt(_segment_counts(value, segment_ids, num_segments))
 
 
-def _sparse(name: str | None, default: str, reduce: Callable[..., Tensor], unsorted: Callable[..., Tensor], *args: Any) -> Tensor:
+def _sparse(
+    name: str | None, default: str, reduce: Callable[..., Tensor], unsorted: Callable[..., Tensor], *args: Any
+) -> Tensor:
     data, indices, segment_ids, num_segments = args
     with name_scope(name, default, [data, indices]):
         rows = gather(data, indices)
         return reduce(rows, segment_ids) if num_segments is None else unsorted(rows, segment_ids, num_segments)
 
 
-def sparse_segment_sum(data: Any, indices: Any, segment_ids: Any, name: str | None = None, num_segments: Any = None) -> Tensor:
+def sparse_segment_sum(
+    data: Any, indices: Any, segment_ids: Any, name: str | None = None, num_segments: Any = None
+) -> Tensor:
     """``segment_sum`` of the rows of ``data`` at ``indices``."""
-    return _sparse(name, "SparseSegmentSum", segment_sum, unsorted_segment_sum, data, indices, segment_ids, num_segments)
+    return _sparse(
+        name, "SparseSegmentSum", segment_sum, unsorted_segment_sum, data, indices, segment_ids, num_segments
+    )
 
 
-def sparse_segment_mean(data: Any, indices: Any, segment_ids: Any, name: str | None = None, num_segments: Any = None) -> Tensor:
+def sparse_segment_mean(
+    data: Any, indices: Any, segment_ids: Any, name: str | None = None, num_segments: Any = None
+) -> Tensor:
     """``segment_mean`` of the rows of ``data`` at ``indices``."""
-    return _sparse(name, "SparseSegmentMean", segment_mean, unsorted_segment_mean, data, indices, segment_ids, num_segments)
+    return _sparse(
+        name, "SparseSegmentMean", segment_mean, unsorted_segment_mean, data, indices, segment_ids, num_segments
+    )
 
 
-def sparse_segment_sqrt_n(data: Any, indices: Any, segment_ids: Any, name: str | None = None, num_segments: Any = None) -> Tensor:
+def sparse_segment_sqrt_n(
+    data: Any, indices: Any, segment_ids: Any, name: str | None = None, num_segments: Any = None
+) -> Tensor:
     """Sum of the rows of ``data`` at ``indices`` of each segment, divided by the square root of their number."""
 
     def sorted_sqrt_n(rows: Tensor, ids: Any) -> Tensor:
         weights = segment_sum(ones(shape_of(convert_to_tensor(ids)), rows.dtype.base_dtype), ids)
-        counts = reshape(sqrt(maximum(weights, convert_to_tensor(1, weights.dtype))), [-1] + [1] * (len(rows.shape) - 1))
+        counts = reshape(
+            sqrt(maximum(weights, convert_to_tensor(1, weights.dtype))), [-1] + [1] * (len(rows.shape) - 1)
+        )
         return segment_sum(rows, ids) / counts
 
-    return _sparse(name, "SparseSegmentSqrtN", sorted_sqrt_n, unsorted_segment_sqrt_n, data, indices, segment_ids, num_segments)
+    return _sparse(
+        name, "SparseSegmentSqrtN", sorted_sqrt_n, unsorted_segment_sqrt_n, data, indices, segment_ids, num_segments
+    )
 
 
-# --- partitions ---------------------------------------------------------------------------------------------------------
+# --- partitions -------------------------------------------------------------------------------------------------------
 
 
 def _infer_partition(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -249,11 +272,19 @@ def _dynamic_stitch(*inputs: torch.Tensor) -> torch.Tensor:
     inner = data[0].shape[indices[0].dim() :]
     for i, d in zip(indices, data, strict=True):
         if d.shape != i.shape + inner:
-            raise ValueError(f"data[0].shape = {list(data[0].shape)} does not fit data of shape {list(d.shape)} with indices {list(i.shape)}")
+            raise ValueError(
+                f"data[0].shape = {list(data[0].shape)} does not fit data of shape {list(d.shape)} with indices "
+                f"{list(i.shape)}"
+            )
     rows = torch.cat([i.reshape(-1).long() for i in indices])
     if len(rows) and int(rows.min()) < 0:
         raise ValueError("indices must not be negative")
-    values = torch.cat([d.reshape(-1, *inner) if d.numel() else d.reshape(math.prod(i.shape), *inner) for i, d in zip(indices, data, strict=True)])
+    values = torch.cat(
+        [
+            d.reshape(-1, *inner) if d.numel() else d.reshape(math.prod(i.shape), *inner)
+            for i, d in zip(indices, data, strict=True)
+        ]
+    )
     size = int(rows.max()) + 1 if len(rows) else 0
     # of several rows for one place the last stays
     source = torch.full([size], -1).scatter_reduce(0, rows, torch.arange(len(rows)), "amax")

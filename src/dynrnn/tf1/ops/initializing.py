@@ -55,8 +55,11 @@ class Initializer:
     dtype: DType
 
     def __call__(self, shape: Any, dtype: Any = None, partition_info: Any = None) -> Tensor:
-        """The initial value."""
-        raise NotImplementedError
+        """The initial value of a variable of that shape; ``dtype`` stands above the initializer's own."""
+        return self._make(shape, self.dtype if dtype is None else as_dtype(dtype).base_dtype)
+
+    def _make(self, shape: Any, kind: DType) -> Tensor:
+        raise NotImplementedError("an initializer has to define __call__(shape, dtype)")
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -67,9 +70,6 @@ class Initializer:
     def from_config(cls, config: dict[str, Any]) -> Any:
         """The initializer with these arguments."""
         return cls(**config)
-
-    def _kind(self, dtype: Any) -> DType:
-        return self.dtype if dtype is None else as_dtype(dtype).base_dtype
 
 
 def _float(dtype: Any) -> DType:
@@ -89,8 +89,8 @@ class Zeros(Initializer):
     def __init__(self, dtype: Any = dtypes.float32) -> None:
         self.dtype = as_dtype(dtype)
 
-    def __call__(self, shape: Any, dtype: Any = None, partition_info: Any = None) -> Tensor:
-        return zeros(shape, self._kind(dtype))
+    def _make(self, shape: Any, kind: DType) -> Tensor:
+        return zeros(shape, kind)
 
 
 class Ones(Initializer):
@@ -99,8 +99,8 @@ class Ones(Initializer):
     def __init__(self, dtype: Any = dtypes.float32) -> None:
         self.dtype = as_dtype(dtype)
 
-    def __call__(self, shape: Any, dtype: Any = None, partition_info: Any = None) -> Tensor:
-        return ones(shape, self._kind(dtype))
+    def _make(self, shape: Any, kind: DType) -> Tensor:
+        return ones(shape, kind)
 
 
 class Constant(Initializer):
@@ -125,8 +125,10 @@ class Constant(Initializer):
     def __call__(
         self, shape: Any, dtype: Any = None, partition_info: Any = None, verify_shape: bool | None = None
     ) -> Tensor:
+        """The initial value; ``verify_shape`` stands above the constructor's."""
+        kind = self.dtype if dtype is None else as_dtype(dtype).base_dtype
         check = self._verify_shape if verify_shape is None else verify_shape
-        return constant(self.value, self._kind(dtype), shape, verify_shape=check)
+        return constant(self.value, kind, shape, verify_shape=check)
 
 
 class RandomUniform(Initializer):
@@ -139,8 +141,8 @@ class RandomUniform(Initializer):
     ) -> None:
         self.minval, self.maxval, self.seed, self.dtype = minval, maxval, seed, as_dtype(dtype)
 
-    def __call__(self, shape: Any, dtype: Any = None, partition_info: Any = None) -> Tensor:
-        return random_uniform(shape, self.minval, self.maxval, self._kind(dtype), seed=self.seed)
+    def _make(self, shape: Any, kind: DType) -> Tensor:
+        return random_uniform(shape, self.minval, self.maxval, kind, seed=self.seed)
 
 
 class RandomNormal(Initializer):
@@ -153,8 +155,8 @@ class RandomNormal(Initializer):
     ) -> None:
         self.mean, self.stddev, self.seed, self.dtype = mean, stddev, seed, _float(dtype)
 
-    def __call__(self, shape: Any, dtype: Any = None, partition_info: Any = None) -> Tensor:
-        return random_normal(shape, self.mean, self.stddev, self._kind(dtype), seed=self.seed)
+    def _make(self, shape: Any, kind: DType) -> Tensor:
+        return random_normal(shape, self.mean, self.stddev, kind, seed=self.seed)
 
 
 class TruncatedNormal(Initializer):
@@ -167,8 +169,8 @@ class TruncatedNormal(Initializer):
     ) -> None:
         self.mean, self.stddev, self.seed, self.dtype = mean, stddev, seed, _float(dtype)
 
-    def __call__(self, shape: Any, dtype: Any = None, partition_info: Any = None) -> Tensor:
-        return truncated_normal(shape, self.mean, self.stddev, self._kind(dtype), seed=self.seed)
+    def _make(self, shape: Any, kind: DType) -> Tensor:
+        return truncated_normal(shape, self.mean, self.stddev, kind, seed=self.seed)
 
 
 def _fans(shape: Sequence[int]) -> tuple[float, float]:
@@ -190,7 +192,7 @@ class VarianceScaling(Initializer):
         ValueError: a scale that is not positive, or another mode or distribution.
     """
 
-    _arguments = ("scale", "mode", "distribution", "seed")
+    _arguments: tuple[str, ...] = ("scale", "mode", "distribution", "seed")
 
     def __init__(
         self,
@@ -210,8 +212,7 @@ class VarianceScaling(Initializer):
         self.scale, self.mode, self.distribution = scale, mode, distribution
         self.seed, self.dtype = seed, _float(dtype)
 
-    def __call__(self, shape: Any, dtype: Any = None, partition_info: Any = None) -> Tensor:
-        kind = self._kind(dtype)
+    def _make(self, shape: Any, kind: DType) -> Tensor:
         fan_in, fan_out = _fans(_ints(shape))
         count = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         variance = self.scale / max(1.0, count)
@@ -226,7 +227,7 @@ class VarianceScaling(Initializer):
 class GlorotUniform(VarianceScaling):
     """Uniform in +-sqrt(6 / (fan_in + fan_out)): the default of ``get_variable``."""
 
-    _arguments = ("seed",)
+    _arguments: tuple[str, ...] = ("seed",)
 
     def __init__(self, seed: int | None = None, dtype: Any = dtypes.float32) -> None:
         super().__init__(1.0, "fan_avg", "uniform", seed, dtype)
@@ -235,7 +236,7 @@ class GlorotUniform(VarianceScaling):
 class GlorotNormal(VarianceScaling):
     """Cut normal of variance 2 / (fan_in + fan_out)."""
 
-    _arguments = ("seed",)
+    _arguments: tuple[str, ...] = ("seed",)
 
     def __init__(self, seed: int | None = None, dtype: Any = dtypes.float32) -> None:
         super().__init__(1.0, "fan_avg", "truncated_normal", seed, dtype)
@@ -249,9 +250,9 @@ class UniformUnitScaling(Initializer):
     def __init__(self, factor: float = 1.0, seed: int | None = None, dtype: Any = dtypes.float32) -> None:
         self.factor, self.seed, self.dtype = factor, seed, _float(dtype)
 
-    def __call__(self, shape: Any, dtype: Any = None, partition_info: Any = None) -> Tensor:
+    def _make(self, shape: Any, kind: DType) -> Tensor:
         limit = math.sqrt(3 / max(1.0, math.prod(_ints(shape)[:-1]))) * self.factor
-        return random_uniform(shape, -limit, limit, self._kind(dtype), seed=self.seed)
+        return random_uniform(shape, -limit, limit, kind, seed=self.seed)
 
 
 class Orthogonal(Initializer):
@@ -266,12 +267,12 @@ class Orthogonal(Initializer):
     def __init__(self, gain: float = 1.0, seed: int | None = None, dtype: Any = dtypes.float32) -> None:
         self.gain, self.seed, self.dtype = gain, seed, _float(dtype)
 
-    def __call__(self, shape: Any, dtype: Any = None, partition_info: Any = None) -> Tensor:
+    def _make(self, shape: Any, kind: DType) -> Tensor:
         dims = _ints(shape)
         if len(dims) < 2:
             raise ValueError(f"The tensor to initialize must be at least two-dimensional, got shape {dims}")
         rows, columns = math.prod(dims[:-1]), dims[-1]
-        noise = random_normal([max(rows, columns), min(rows, columns)], dtype=self._kind(dtype), seed=self.seed)
+        noise = random_normal([max(rows, columns), min(rows, columns)], dtype=kind, seed=self.seed)
         q, r = qr(noise)
         q = q * sign(matrix_diag_part(r))
         return self.gain * reshape(matrix_transpose(q) if rows < columns else q, dims)
@@ -285,11 +286,11 @@ class Identity(Initializer):
     def __init__(self, gain: float = 1.0, dtype: Any = dtypes.float32) -> None:
         self.gain, self.dtype = gain, _float(dtype)
 
-    def __call__(self, shape: Any, dtype: Any = None, partition_info: Any = None) -> Tensor:
+    def _make(self, shape: Any, kind: DType) -> Tensor:
         dims = _ints(shape)
         if len(dims) != 2:
             raise ValueError(f"Identity matrix initializer can only be used for 2D matrices, got shape {dims}.")
-        return self.gain * eye(*dims, dtype=self._kind(dtype))
+        return self.gain * eye(dims[0], dims[1], dtype=kind)
 
 
 def default_initializer(dtype: DType) -> Initializer:

@@ -34,7 +34,9 @@ def _placeholder(*, dtype: dtypes.DType, shape: TensorShape, name: str) -> Any:
     described = "dtype " + {"float32": "float", "float64": "double"}.get(dtype.name, dtype.name)
     if shape.ndims is not None:
         described += " and shape [" + ",".join(str(d) for d in shape) + "]"
-    raise errors.InvalidArgumentError(None, None, f"You must feed a value for placeholder tensor '{name}' with {described}")
+    raise errors.InvalidArgumentError(
+        None, None, f"You must feed a value for placeholder tensor '{name}' with {described}"
+    )
 
 
 def placeholder(dtype: Any, shape: Any = None, name: str | None = None) -> Tensor:
@@ -58,7 +60,7 @@ def _placeholder_with_default(value: Any, *, shape: TensorShape) -> Any:
     return value
 
 
-def placeholder_with_default(input: Any, shape: Any, name: str | None = None) -> Tensor:  # noqa: A002
+def placeholder_with_default(input: Any, shape: Any, name: str | None = None) -> Tensor:
     """A tensor that may be fed and is ``input`` otherwise.
 
     Raises:
@@ -75,7 +77,7 @@ def _identity(value: Any) -> Any:
     return value
 
 
-def identity(input: Any, name: str | None = None) -> Tensor:  # noqa: A002
+def identity(input: Any, name: str | None = None) -> Tensor:
     """The same value under another name."""
     return create("Identity", name, input)
 
@@ -89,7 +91,7 @@ def _identity_n(*values: Any) -> Any:
     return list(values)
 
 
-def identity_n(input: Sequence[Any], name: str | None = None) -> list[Tensor]:  # noqa: A002
+def identity_n(input: Sequence[Any], name: str | None = None) -> list[Tensor]:
     """The same values under other names; each is computed only when all are."""
     tensors = [convert_to_tensor(value) for value in input]
     return get_default_graph().create_op("IdentityN", tensors, None, name or "IdentityN").outputs
@@ -100,13 +102,13 @@ def _stop_gradient(value: Any) -> Any:
     return value.detach() if isinstance(value, torch.Tensor) else value
 
 
-def stop_gradient(input: Any, name: str | None = None) -> Tensor:  # noqa: A002
+def stop_gradient(input: Any, name: str | None = None) -> Tensor:
     """The same value, through which no gradient flows."""
     return create("StopGradient", name, input)
 
 
 @translates(torch.detach)
-def _torch_detach(input: Any) -> Tensor:  # noqa: A002
+def _torch_detach(input: Any) -> Tensor:
     return stop_gradient(input)
 
 

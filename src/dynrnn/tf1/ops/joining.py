@@ -27,7 +27,7 @@ def _symbolic(value: Any) -> bool:
     return isinstance(value, (Tensor, Variable))
 
 
-# --- concat -------------------------------------------------------------------------------------------------------------
+# --- concat -----------------------------------------------------------------------------------------------------------
 
 
 def _infer_concat(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -68,9 +68,13 @@ def _concat(*inputs: Any) -> Any:
     for i, value in enumerate(values):
         other = list(value.shape)
         if len(other) != ndims:
-            raise ValueError(f"ConcatOp : Ranks of all input tensors should match: shape[0] = {first} vs. shape[{i}] = {other}")
+            raise ValueError(
+                f"ConcatOp : Ranks of all input tensors should match: shape[0] = {first} vs. shape[{i}] = {other}"
+            )
         if any(a != b for d, (a, b) in enumerate(zip(first, other, strict=True)) if d != axis % ndims):
-            raise ValueError(f"ConcatOp : Dimensions of inputs should match: shape[0] = {first} vs. shape[{i}] = {other}")
+            raise ValueError(
+                f"ConcatOp : Dimensions of inputs should match: shape[0] = {first} vs. shape[{i}] = {other}"
+            )
     return np.concatenate(values, axis) if isinstance(values[0], np.ndarray) else torch.cat(values, axis)
 
 
@@ -104,7 +108,7 @@ def _torch_cat(tensors: Any, dim: int = 0) -> Tensor:
     return concat(list(tensors), dim)
 
 
-# --- split --------------------------------------------------------------------------------------------------------------
+# --- split ------------------------------------------------------------------------------------------------------------
 
 
 def _infer_split(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -182,13 +186,14 @@ def _split_v(value: Any, size_tensor: torch.Tensor, axis_tensor: torch.Tensor, *
     if len(sizes) != num_split:
         raise ValueError(f"size of the split_tensor must be {num_split}, but got {len(sizes)}")
     total = value.shape[axis]
-    rest = total - sum(s for s in sizes if s >= 0)
+    given = sum(s for s in sizes if s >= 0)
+    rest = total - given
     if sizes.count(-1) == 1 and rest >= 0:
         sizes[sizes.index(-1)] = rest
     elif rest or any(s < 0 for s in sizes):
         raise ValueError(
-            "Determined shape must either match input shape along split_dim exactly if fully specified, or be less than "
-            f"the size of the input along split_dim if not fully specified.  Got: {sum(s for s in sizes if s >= 0)}"
+            "Determined shape must either match input shape along split_dim exactly if fully specified, or be "
+            f"less than the size of the input along split_dim if not fully specified.  Got: {given}"
         )
     if isinstance(value, np.ndarray):
         return np.split(value, np.cumsum(sizes)[:-1].tolist(), axis)
@@ -212,7 +217,11 @@ def split(
     Raises:
         ValueError: sizes that do not add up, or a number of parts that is not known.
     """
-    if _is_axis(value) and (_symbolic(axis) or isinstance(axis, np.ndarray)) and not (_symbolic(axis) and axis.dtype.is_integer and axis.shape.ndims == 0):
+    if (
+        _is_axis(value)
+        and (_symbolic(axis) or isinstance(axis, np.ndarray))
+        and not (_symbolic(axis) and axis.dtype.is_integer and axis.shape.ndims == 0)
+    ):
         value, axis = axis, value
     if isinstance(num_or_size_splits, (int, np.integer, Dimension)):
         return create_many("Split", name, axis, value, num_split=_part_count(num_or_size_splits))
@@ -249,11 +258,11 @@ def _torch_split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> list
 
 
 @translates(torch.chunk)
-def _torch_chunk(input: Any, chunks: int, dim: int = 0) -> list[Tensor]:  # noqa: A002
+def _torch_chunk(input: Any, chunks: int, dim: int = 0) -> list[Tensor]:
     return split(input, chunks, dim)
 
 
-# --- stack --------------------------------------------------------------------------------------------------------------
+# --- stack ------------------------------------------------------------------------------------------------------------
 
 
 def _infer_pack(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -359,5 +368,5 @@ def unstack(value: Any, num: int | None = None, axis: int = 0, name: str = "unst
 
 
 @translates(torch.unbind)
-def _torch_unbind(input: Any, dim: int = 0) -> list[Tensor]:  # noqa: A002
+def _torch_unbind(input: Any, dim: int = 0) -> list[Tensor]:
     return unstack(input, axis=dim)

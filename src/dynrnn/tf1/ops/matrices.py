@@ -51,7 +51,7 @@ __all__ = [
 
 _BAND_INDEX = Types(("int32", "int64"), dtypes.int64)
 
-# --- diagonals ----------------------------------------------------------------------------------------------------------
+# --- diagonals --------------------------------------------------------------------------------------------------------
 
 
 def _infer_diag(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -89,7 +89,7 @@ def _diag_part(value: torch.Tensor) -> torch.Tensor:
     return value.reshape(size, size).diagonal().reshape(outer)
 
 
-def diag_part(input: Any, name: str | None = None) -> Tensor:  # noqa: A002
+def diag_part(input: Any, name: str | None = None) -> Tensor:
     """The diagonal of a tensor whose shape is twice the same: the inverse of :func:`diag`."""
     return create("DiagPart", name, input)
 
@@ -141,7 +141,7 @@ def _matrix_diag_part(value: torch.Tensor, *, k: int) -> torch.Tensor:
     return torch.diagonal(value, k, -2, -1)
 
 
-def matrix_diag_part(input: Any, name: str = "diag_part", k: Any = 0) -> Tensor:  # noqa: A002
+def matrix_diag_part(input: Any, name: str = "diag_part", k: Any = 0) -> Tensor:
     """The k-th diagonals of the matrices in the last two dimensions."""
     return create("MatrixDiagPart", name, input, k=_offset(k))
 
@@ -162,7 +162,7 @@ def _matrix_set_diag(value: torch.Tensor, diagonal: torch.Tensor, *, k: int) -> 
     return torch.diagonal_scatter(value, diagonal, k, -2, -1)
 
 
-def matrix_set_diag(input: Any, diagonal: Any, name: str = "set_diag", k: Any = 0) -> Tensor:  # noqa: A002
+def matrix_set_diag(input: Any, diagonal: Any, name: str = "set_diag", k: Any = 0) -> Tensor:
     """The matrices with other elements on their k-th diagonal."""
     return create("MatrixSetDiag", name, input, diagonal, k=_offset(k))
 
@@ -174,15 +174,21 @@ def _matrix_band_part(value: torch.Tensor, num_lower: torch.Tensor, num_upper: t
     rows, columns = value.shape[-2:]
     below = torch.arange(rows).unsqueeze(1) - torch.arange(columns)
     keep = torch.ones(rows, columns, dtype=torch.bool)
-    for what, count, limit, distance in (("lower", int(num_lower), rows, below), ("upper", int(num_upper), columns, -below)):
+    for what, count, limit, distance in (
+        ("lower", int(num_lower), rows, below),
+        ("upper", int(num_upper), columns, -below),
+    ):
         if count > limit:
-            raise ValueError(f"num_{what} must be negative or less or equal to number of {'rows' if what == 'lower' else 'columns'} ({limit}) got: {count}")
+            raise ValueError(
+                f"num_{what} must be negative or less or equal to number of "
+                f"{'rows' if what == 'lower' else 'columns'} ({limit}) got: {count}"
+            )
         if count >= 0:
             keep &= distance <= count
     return torch.where(keep, value, torch.zeros_like(value))
 
 
-def matrix_band_part(input: Any, num_lower: Any, num_upper: Any, name: str | None = None) -> Tensor:  # noqa: A002
+def matrix_band_part(input: Any, num_lower: Any, num_upper: Any, name: str | None = None) -> Tensor:
     """The matrices with zeros outside ``num_lower`` diagonals below and ``num_upper`` above the main one (-1: all)."""
     return create("MatrixBandPart", name, input, num_lower, num_upper)
 
@@ -227,7 +233,7 @@ def trace(x: Any, name: str | None = None) -> Tensor:
         return reduce_sum(matrix_diag_part(convert_to_tensor(x, name="x")), [-1], name=scope)
 
 
-# --- whole matrices -----------------------------------------------------------------------------------------------------
+# --- whole matrices ---------------------------------------------------------------------------------------------------
 
 
 def _square(shape: TensorShape) -> list[int | None]:
@@ -264,7 +270,7 @@ def _determinant(x: torch.Tensor) -> torch.Tensor:
     return torch.linalg.det(_checked(x))
 
 
-def matrix_determinant(input: Any, name: str | None = None) -> Tensor:  # noqa: A002
+def matrix_determinant(input: Any, name: str | None = None) -> Tensor:
     """The determinants of the matrices in the last two dimensions."""
     return create("MatrixDeterminant", name, input)
 
@@ -274,7 +280,7 @@ def _slogdet(x: torch.Tensor) -> list[torch.Tensor]:
     return list(torch.linalg.slogdet(_checked(x)))
 
 
-def slogdet(input: Any, name: str | None = None) -> tuple[Tensor, Tensor]:  # noqa: A002
+def slogdet(input: Any, name: str | None = None) -> tuple[Tensor, Tensor]:
     """The signs and the logarithms of the absolute values of the determinants."""
     sign, logarithm = create_many("LogMatrixDeterminant", name, input)
     return sign, logarithm
@@ -293,7 +299,7 @@ def _inverse(x: torch.Tensor, *, adjoint: bool) -> torch.Tensor:
     return result.mH if adjoint else result
 
 
-def matrix_inverse(input: Any, adjoint: bool = False, name: str | None = None) -> Tensor:  # noqa: A002
+def matrix_inverse(input: Any, adjoint: bool = False, name: str | None = None) -> Tensor:
     """The inverses of the matrices in the last two dimensions."""
     return create("MatrixInverse", name, input, adjoint=bool(adjoint))
 
@@ -350,7 +356,9 @@ def _least_squares(matrix: torch.Tensor, rhs: torch.Tensor, *, l2_regularizer: f
     return torch.linalg.solve(gram, matrix.mH @ rhs)
 
 
-def matrix_solve_ls(matrix: Any, rhs: Any, l2_regularizer: float = 0.0, fast: bool = True, name: str | None = None) -> Tensor:
+def matrix_solve_ls(
+    matrix: Any, rhs: Any, l2_regularizer: float = 0.0, fast: bool = True, name: str | None = None
+) -> Tensor:
     """The ``x`` of least ``|matrix @ x - rhs|^2 + l2_regularizer |x|^2``."""
     with name_scope(name, "matrix_solve_ls", [matrix, rhs]):
         return create("MatrixSolveLs", None, matrix, rhs, l2_regularizer=float(l2_regularizer))
@@ -366,7 +374,7 @@ def _cholesky(x: torch.Tensor) -> torch.Tensor:
         raise ValueError("Cholesky decomposition was not successful. The input might not be valid.") from None
 
 
-def cholesky(input: Any, name: str | None = None) -> Tensor:  # noqa: A002
+def cholesky(input: Any, name: str | None = None) -> Tensor:
     """The lower triangular factors of positive definite matrices."""
     return create("Cholesky", name, input)
 
@@ -383,7 +391,7 @@ def _exponential(x: torch.Tensor) -> torch.Tensor:
     return torch.linalg.matrix_exp(_checked(x))
 
 
-def matrix_exponential(input: Any, name: str | None = None) -> Tensor:  # noqa: A002
+def matrix_exponential(input: Any, name: str | None = None) -> Tensor:
     """The matrix exponential."""
     return create("MatrixExponential", name or "matrix_exponential", input)
 
@@ -402,7 +410,7 @@ def _qr(x: torch.Tensor, *, full_matrices: bool) -> list[torch.Tensor]:
     return list(torch.linalg.qr(x, "complete" if full_matrices else "reduced"))
 
 
-def qr(input: Any, full_matrices: bool = False, name: str | None = None) -> tuple[Tensor, Tensor]:  # noqa: A002
+def qr(input: Any, full_matrices: bool = False, name: str | None = None) -> tuple[Tensor, Tensor]:
     """``(q, r)``: orthogonal and upper triangular factors."""
     q, r = create_many("Qr", name, input, full_matrices=bool(full_matrices))
     return q, r

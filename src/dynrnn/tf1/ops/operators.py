@@ -13,9 +13,9 @@ from dynrnn.tf1.core.convert import convert_to_tensor
 from dynrnn.tf1.core.graph import name_scope
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.variables import Variable
-from dynrnn.tf1.ops.arithmetic import add, div, floormod, multiply, pow_, subtract, truediv
-from dynrnn.tf1.ops.arithmetic import floordiv as floordiv_
+from dynrnn.tf1.ops.arithmetic import add, floormod, multiply, pow_, subtract
 from dynrnn.tf1.ops.comparing import and_, greater, greater_equal, invert_, less, less_equal, or_, xor_
+from dynrnn.tf1.ops.dividing import div, floordiv, truediv
 from dynrnn.tf1.ops.elementwise import abs_, negative
 from dynrnn.tf1.ops.products import matmul
 from dynrnn.tf1.ops.slicing import getitem
@@ -30,7 +30,7 @@ _BINARY: dict[str, Build] = {
     "mul": multiply,
     "truediv": truediv,
     "div": div,
-    "floordiv": floordiv_,
+    "floordiv": floordiv,
     "mod": floormod,
     "pow": pow_,
     "and": and_,

@@ -40,7 +40,7 @@ __all__ = [
     "unravel_index",
 ]
 
-# --- running sums -------------------------------------------------------------------------------------------------------
+# --- running sums -----------------------------------------------------------------------------------------------------
 
 
 def _infer_scan(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -57,7 +57,9 @@ def _checked_axis(axis: int, rank: int) -> int:
     return axis % rank
 
 
-def _scan(op_type: str, run: Callable[..., torch.Tensor], neutral: float, doc: str, types: Types) -> Callable[..., Tensor]:
+def _scan(
+    op_type: str, run: Callable[..., torch.Tensor], neutral: float, doc: str, types: Types
+) -> Callable[..., Tensor]:
     def kernel(x: torch.Tensor, axis_tensor: torch.Tensor, *, exclusive: bool, reverse: bool) -> torch.Tensor:
         axis = _checked_axis(int(axis_tensor), x.dim())
         if reverse:
@@ -87,7 +89,7 @@ cumulative_logsumexp = _scan(
 )
 
 
-# --- sorting ------------------------------------------------------------------------------------------------------------
+# --- sorting ----------------------------------------------------------------------------------------------------------
 
 
 def _infer_sort(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -146,7 +148,7 @@ def _searchsorted(rows: torch.Tensor, values: torch.Tensor, *, right: bool, out_
 def searchsorted(
     sorted_sequence: Any, values: Any, side: str = "left", out_type: Any = dtypes.int32, name: str | None = None
 ) -> Tensor:
-    """Where in the sorted last dimension each of ``values`` would be put: before ("left") or after ("right") its equals.
+    """Where in the sorted last dimension ``values`` would be put: before ("left") or after ("right") their equals.
 
     Raises:
         ValueError: another side.
@@ -156,7 +158,7 @@ def searchsorted(
     return create("SearchSorted", name, sorted_sequence, values, right=side == "right", out_type=as_dtype(out_type))
 
 
-# --- distinct values ----------------------------------------------------------------------------------------------------
+# --- distinct values --------------------------------------------------------------------------------------------------
 
 Unique = namedtuple("Unique", ["y", "idx"])
 UniqueWithCounts = namedtuple("UniqueWithCounts", ["y", "idx", "count"])
@@ -278,7 +280,7 @@ def unravel_index(indices: Any, dims: Any, name: str | None = None) -> Tensor:
     return create("UnravelIndex", name, indices, dims)
 
 
-# --- counts -------------------------------------------------------------------------------------------------------------
+# --- counts -----------------------------------------------------------------------------------------------------------
 
 
 def _infer_bincount(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -329,9 +331,19 @@ def _infer_confusion(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Sp
     return [(attrs["dtype"], TensorShape([count, count]))]
 
 
-@operation("ConfusionMatrix", "labels:int64 predictions:int64 num_classes:int64 weights:T", _infer_confusion, differentiable=False)
+@operation(
+    "ConfusionMatrix",
+    "labels:int64 predictions:int64 num_classes:int64 weights:T",
+    _infer_confusion,
+    differentiable=False,
+)
 def _confusion_matrix(
-    labels: torch.Tensor, predictions: torch.Tensor, num_classes: torch.Tensor, weights: torch.Tensor | None = None, *, dtype: DType
+    labels: torch.Tensor,
+    predictions: torch.Tensor,
+    num_classes: torch.Tensor,
+    weights: torch.Tensor | None = None,
+    *,
+    dtype: DType,
 ) -> torch.Tensor:
     count = int(num_classes)
     for what, values in (("labels", labels), ("predictions", predictions)):
@@ -363,11 +375,12 @@ def confusion_matrix(
     """
     with name_scope(name, "confusion_matrix", [labels, predictions]):
         rows, columns = convert_to_tensor(labels, name="labels"), convert_to_tensor(predictions, name="predictions")
-        if columns.shape.ndims is not None and rows.shape.ndims is not None:
-            if columns.shape.ndims - rows.shape.ndims == 1:
-                columns = squeeze(columns, [-1])
-            elif rows.shape.ndims - columns.shape.ndims == 1:
-                rows = squeeze(rows, [-1])
+        ranks = rows.shape.ndims, columns.shape.ndims
+        # one of them may have a last dimension of 1 too much
+        if ranks == (1, 2):
+            columns = squeeze(columns, [-1])
+        elif ranks == (2, 1):
+            rows = squeeze(rows, [-1])
         rows, columns = cast(rows, dtypes.int64), cast(columns, dtypes.int64)
         if num_classes is None:
             classes = maximum(reduce_max(rows), reduce_max(columns)) + 1

@@ -25,9 +25,11 @@ from dynrnn.tf1.ops.signature import REALS, Types, create, operation
 
 __all__ = ["adjoint", "cross", "einsum", "matmul", "matvec", "norm", "normalize", "tensordot"]
 
-_PRODUCTS = Types(tuple("bfloat16 float16 float32 float64 int16 int32 int64 uint8 complex64 complex128".split()))
+_PRODUCTS = Types(
+    tuple(["bfloat16", "float16", "float32", "float64", "int16", "int32", "int64", "uint8", "complex64", "complex128"])
+)
 
-# --- matmul -------------------------------------------------------------------------------------------------------------
+# --- matmul -----------------------------------------------------------------------------------------------------------
 
 
 def _infer_matmul(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -54,7 +56,13 @@ def _matrix(x: torch.Tensor, transpose: bool, adjoint_: bool) -> torch.Tensor:
 
 @operation("MatMul", "a:T b:T", _infer_matmul, T=_PRODUCTS)
 def _matmul(
-    a: torch.Tensor, b: torch.Tensor, *, transpose_a: bool, transpose_b: bool, adjoint_a: bool = False, adjoint_b: bool = False
+    a: torch.Tensor,
+    b: torch.Tensor,
+    *,
+    transpose_a: bool,
+    transpose_b: bool,
+    adjoint_a: bool = False,
+    adjoint_b: bool = False,
 ) -> torch.Tensor:
     if a.dim() < 2 or b.dim() < 2:
         raise ValueError(f"In[0] and In[1] ndims must be >= 2: {a.dim()} and {b.dim()}")
@@ -95,7 +103,7 @@ def matmul(
     for which, transposed, adjoined in (("a", transpose_a, adjoint_a), ("b", transpose_b, adjoint_b)):
         if transposed and adjoined:
             raise ValueError(f"Only one of `transpose_{which}` and `adjoint_{which}` can be True.")
-    complex_only = {"adjoint_a": True} if adjoint_a else {}
+    complex_only: dict[str, Any] = {"adjoint_a": True} if adjoint_a else {}
     complex_only |= {"adjoint_b": True} if adjoint_b else {}
     with name_scope(name, "MatMul", [a, b]) as scope:
         left = convert_to_tensor(a, name="a")
@@ -112,7 +120,7 @@ def matmul(
 
 
 @translates(torch.matmul, torch.mm, torch.bmm)
-def _torch_matmul(input: Any, other: Any) -> Tensor:  # noqa: A002
+def _torch_matmul(input: Any, other: Any) -> Tensor:
     return matmul(input, other)
 
 
@@ -137,7 +145,12 @@ def adjoint(matrix: Any, name: str | None = None) -> Tensor:
         return matrix_transpose(matrix, conjugate=True)
 
 
-@operation("Cross", "a:T b:T", lambda inputs, attrs: [(inputs[0].dtype.base_dtype, merge(inputs[0].shape, inputs[1].shape))], T=REALS)
+@operation(
+    "Cross",
+    "a:T b:T",
+    lambda inputs, attrs: [(inputs[0].dtype.base_dtype, merge(inputs[0].shape, inputs[1].shape))],
+    T=REALS,
+)
 def _cross(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     if a.shape != b.shape or a.dim() < 1 or a.shape[-1] != 3:
         raise ValueError(f"a and b must have one shape whose last dimension is 3, got {_listed(a)} and {_listed(b)}")
@@ -149,7 +162,7 @@ def cross(a: Any, b: Any, name: str | None = None) -> Tensor:
     return create("Cross", name, a, b)
 
 
-# --- tensordot ----------------------------------------------------------------------------------------------------------
+# --- tensordot --------------------------------------------------------------------------------------------------------
 
 
 def _infer_tensordot(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -168,7 +181,10 @@ def _summed_axes(axes: Any, rank_a: int, rank_b: int) -> tuple[list[int], list[i
     if isinstance(axes, int):
         for rank in (rank_a, rank_b):
             if axes > rank:
-                raise ValueError(f"`axes` must not be larger than the number of dimensions of a tensor. Received {axes}, vs tensor dimensions {rank}.")
+                raise ValueError(
+                    "`axes` must not be larger than the number of dimensions of a tensor. "
+                    f"Received {axes}, vs tensor dimensions {rank}."
+                )
         return list(range(rank_a - axes, rank_a)), list(range(axes))
     pairs = []
     for which, listed, rank in zip("ab", axes, (rank_a, rank_b), strict=True):
@@ -183,7 +199,9 @@ def _summed_axes(axes: Any, rank_a: int, rank_b: int) -> tuple[list[int], list[i
 def _tensordot(a: torch.Tensor, b: torch.Tensor, *, axes: Any) -> torch.Tensor:
     left, right = _summed_axes(axes, a.dim(), b.dim())
     if any(a.shape[i] != b.shape[j] for i, j in zip(left, right, strict=True)):
-        raise ValueError(f"Matrix size-incompatible: In[0]: {_listed(a)}, In[1]: {_listed(b)} along axes {left} and {right}")
+        raise ValueError(
+            f"Matrix size-incompatible: In[0]: {_listed(a)}, In[1]: {_listed(b)} along axes {left} and {right}"
+        )
     return torch.tensordot(a, b, dims=(left, right))
 
 
@@ -219,7 +237,7 @@ def _checked_axes(axes: Any) -> Any:
     return pair
 
 
-# --- einsum -------------------------------------------------------------------------------------------------------------
+# --- einsum -----------------------------------------------------------------------------------------------------------
 
 
 def _infer_einsum(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -282,17 +300,19 @@ def einsum(equation: str, *inputs: Any, **kwargs: Any) -> Tensor:
         target = ("..." if "..." in sources else "") + "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
     for label in target.replace(".", ""):
         if label not in letters or target.count(label) > 1:
-            raise ValueError(f"Label {label!r} of the result of {equation!r} must appear in an input, and once in the result")
+            raise ValueError(
+                f"Label {label!r} of the result of {equation!r} must appear in an input, and once in the result"
+            )
     with name_scope(name, "einsum", inputs):
         return create("Einsum", None, list(inputs), equation=f"{sources}->{target}")
 
 
-# --- norms --------------------------------------------------------------------------------------------------------------
+# --- norms ------------------------------------------------------------------------------------------------------------
 
 
 def norm(
     tensor: Any,
-    ord: Any = "euclidean",  # noqa: A002
+    ord: Any = "euclidean",
     axis: Any = None,
     keepdims: bool | None = None,
     name: str | None = None,
@@ -302,7 +322,7 @@ def norm(
 
     Args:
         tensor: the tensor.
-        ord: for vectors any positive number, infinity or "euclidean"; for matrices "fro" (and "euclidean"), 1, 2, infinity.
+        ord: for vectors a positive number, infinity or "euclidean"; for matrices "fro" or "euclidean", 1, 2, infinity.
         axis: the dimension or dimensions.
         keepdims: keep them with size 1.
         name: name scope.
@@ -356,7 +376,7 @@ def _spectral_norm(value: torch.Tensor, *, axis: tuple[int, int]) -> torch.Tenso
     return torch.linalg.matrix_norm(value, 2, axis, keepdim=True)
 
 
-def normalize(tensor: Any, ord: Any = "euclidean", axis: Any = None, name: str | None = None) -> tuple[Tensor, Tensor]:  # noqa: A002
+def normalize(tensor: Any, ord: Any = "euclidean", axis: Any = None, name: str | None = None) -> tuple[Tensor, Tensor]:
     """``tensor`` divided by its :func:`norm`, and that norm."""
     with name_scope(name, "normalize", [tensor]):
         value = convert_to_tensor(tensor)

@@ -37,7 +37,7 @@ __all__ = [
     "tile",
 ]
 
-# --- tile, repeat -------------------------------------------------------------------------------------------------------
+# --- tile, repeat -----------------------------------------------------------------------------------------------------
 
 
 def _infer_tile(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -66,7 +66,7 @@ def _tile(value: Any, multiples: torch.Tensor) -> Any:
     return np.tile(value, times) if isinstance(value, np.ndarray) else value.repeat(times)
 
 
-def tile(input: Any, multiples: Any, name: str | None = None) -> Tensor:  # noqa: A002
+def tile(input: Any, multiples: Any, name: str | None = None) -> Tensor:
     """Repeated as a whole ``multiples[i]`` times along dimension i."""
     return create("Tile", name, input, multiples)
 
@@ -91,8 +91,8 @@ def _repeat(value: torch.Tensor, repeats: torch.Tensor, *, axis: int) -> torch.T
     return torch.repeat_interleave(value, counts.long(), axis)
 
 
-def repeat(input: Any, repeats: Any, axis: int | None = None, name: str | None = None) -> Tensor:  # noqa: A002
-    """Each element along ``axis`` repeated ``repeats`` times (one number, or one for each); flattened without ``axis``."""
+def repeat(input: Any, repeats: Any, axis: int | None = None, name: str | None = None) -> Tensor:
+    """Each element along ``axis`` repeated ``repeats`` times (one number, or one each); flattened without ``axis``."""
     with name_scope(name, "Repeat", [input, repeats]) as scope:
         value = convert_to_tensor(input, name="input")
         counts = convert_to_tensor(repeats, preferred_dtype=dtypes.int32, name="repeats")
@@ -103,7 +103,7 @@ def repeat(input: Any, repeats: Any, axis: int | None = None, name: str | None =
         return create("RepeatElements", scope, value, counts, axis=axis)
 
 
-# --- pad ----------------------------------------------------------------------------------------------------------------
+# --- pad --------------------------------------------------------------------------------------------------------------
 
 
 def _infer_pad(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -128,8 +128,7 @@ def _infer_pad(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
 def _amounts(value: Any, paddings: torch.Tensor) -> list[list[int]]:
     if tuple(paddings.shape) != (len(value.shape), 2):
         raise ValueError(
-            "The first dimension of paddings must be the rank of inputs"
-            f"{list(paddings.shape)} {list(value.shape)}"
+            f"The first dimension of paddings must be the rank of inputs{list(paddings.shape)} {list(value.shape)}"
         )
     amounts = paddings.tolist()
     for i, (before, after) in enumerate(amounts):
@@ -163,16 +162,23 @@ def _mirror_pad(value: Any, paddings: torch.Tensor, *, mode: str) -> Any:
         size_ = value.shape[axis]
         if before > size_ - edge or after > size_ - edge:
             raise ValueError(
-                "paddings must be " + ("less than the dimension size" if edge else "no greater than the dimension size")
+                "paddings must be "
+                + ("less than the dimension size" if edge else "no greater than the dimension size")
                 + f": {before}, {after} {'not less than' if edge else 'greater than'} {size_}"
             )
         # by indices: torch's own mirroring does not take every rank and type
         index = np.pad(np.arange(size_), (before, after), mode="reflect" if edge else "symmetric")
-        value = np.take(value, index, axis) if isinstance(value, np.ndarray) else value.index_select(axis, torch.from_numpy(index))
+        value = (
+            np.take(value, index, axis)
+            if isinstance(value, np.ndarray)
+            else value.index_select(axis, torch.from_numpy(index))
+        )
     return value
 
 
-def pad(tensor: Any, paddings: Any, mode: str = "CONSTANT", name: str | None = None, constant_values: Any = 0) -> Tensor:
+def pad(
+    tensor: Any, paddings: Any, mode: str = "CONSTANT", name: str | None = None, constant_values: Any = 0
+) -> Tensor:
     """``paddings[i]`` = (before, after) elements added along dimension i.
 
     Args:
@@ -198,12 +204,28 @@ def pad(tensor: Any, paddings: Any, mode: str = "CONSTANT", name: str | None = N
     return create("MirrorPad", name, tensor, paddings, mode=kind)
 
 
-# --- reverse, roll ------------------------------------------------------------------------------------------------------
+# --- reverse, roll ----------------------------------------------------------------------------------------------------
 
 _REVERSIBLE = Types(
     tuple(
-        "uint8 int8 uint16 int16 int32 uint32 int64 uint64 bool bfloat16 float16 float32 float64 complex64 complex128 "
-        "string".split()
+        [
+            "uint8",
+            "int8",
+            "uint16",
+            "int16",
+            "int32",
+            "uint32",
+            "int64",
+            "uint64",
+            "bool",
+            "bfloat16",
+            "float16",
+            "float32",
+            "float64",
+            "complex64",
+            "complex128",
+            "string",
+        ]
     )
 )
 
@@ -231,7 +253,7 @@ def _checked_axes(axes: list[int], rank: int) -> list[int]:
 @operation("ReverseV2", "tensor:T axis:Tidx", _infer_reverse, T=_REVERSIBLE, Tidx=INDEX)
 def _reverse(value: Any, axis: torch.Tensor) -> Any:
     axes = _checked_axes(axis.tolist(), len(value.shape))
-    return np.flip(value, axes) if isinstance(value, np.ndarray) else torch.flip(value, axes)
+    return np.flip(value, tuple(axes)) if isinstance(value, np.ndarray) else torch.flip(value, axes)
 
 
 def reverse(tensor: Any, axis: Any, name: str | None = None) -> Tensor:
@@ -260,7 +282,9 @@ def _infer_reverse_sequence(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> 
 )
 def _reverse_sequence(value: torch.Tensor, lengths: torch.Tensor, *, seq_dim: int, batch_dim: int) -> torch.Tensor:
     if lengths.numel() != value.shape[batch_dim]:
-        raise ValueError(f"Length of seq_lens != input.dims({batch_dim}), ({lengths.numel()} vs. {value.shape[batch_dim]})")
+        raise ValueError(
+            f"Length of seq_lens != input.dims({batch_dim}), ({lengths.numel()} vs. {value.shape[batch_dim]})"
+        )
     for row, length in enumerate(lengths.tolist()):
         if length < 0:
             raise ValueError(f"seq_lens({row}) < 0")
@@ -270,7 +294,7 @@ def _reverse_sequence(value: torch.Tensor, lengths: torch.Tensor, *, seq_dim: in
 
 
 def reverse_sequence(
-    input: Any,  # noqa: A002
+    input: Any,
     seq_lengths: Any,
     seq_axis: int | None = None,
     batch_axis: int | None = None,
@@ -302,12 +326,12 @@ def _roll(value: Any, shift: torch.Tensor, axis: torch.Tensor) -> Any:
     return np.roll(value, shifts, axes) if isinstance(value, np.ndarray) else torch.roll(value, shifts, axes)
 
 
-def roll(input: Any, shift: Any, axis: Any, name: str | None = None) -> Tensor:  # noqa: A002
+def roll(input: Any, shift: Any, axis: Any, name: str | None = None) -> Tensor:
     """The elements moved on by ``shift`` along ``axis``; what leaves at the end comes in at the beginning."""
     return create("Roll", name, input, shift, axis)
 
 
-# --- grids and blocks ---------------------------------------------------------------------------------------------------
+# --- grids and blocks -------------------------------------------------------------------------------------------------
 
 
 def meshgrid(*args: Any, indexing: str = "xy", name: str = "meshgrid") -> list[Tensor]:
@@ -338,7 +362,9 @@ def meshgrid(*args: Any, indexing: str = "xy", name: str = "meshgrid") -> list[T
 def _block_shape(source: TensorShape, block: int, grow: bool) -> TensorShape:
     batch, height, width, depth = of_rank(source, 4).as_list()
     area = block * block
-    for what, value, factor in (("height", height, block), ("width", width, block)) if not grow else (("depth", depth, area),):
+    for what, value, factor in (
+        (("height", height, block), ("width", width, block)) if not grow else (("depth", depth, area),)
+    ):
         if value is not None and value % factor:
             raise ValueError(f"Dimension size must be evenly divisible by {factor} but is {value} ({what})")
 
@@ -348,14 +374,18 @@ def _block_shape(source: TensorShape, block: int, grow: bool) -> TensorShape:
     return TensorShape([batch, scaled(height, grow, block), scaled(width, grow, block), scaled(depth, not grow, area)])
 
 
-@operation("SpaceToDepth", "input:T", lambda i, a: [(i[0].dtype.base_dtype, _block_shape(i[0].shape, a["block_size"], False))])
+@operation(
+    "SpaceToDepth", "input:T", lambda i, a: [(i[0].dtype.base_dtype, _block_shape(i[0].shape, a["block_size"], False))]
+)
 def _space_to_depth(value: torch.Tensor, *, block_size: int) -> torch.Tensor:
     batch, height, width, depth = value.shape
     parts = value.reshape(batch, height // block_size, block_size, width // block_size, block_size, depth)
     return parts.permute(0, 1, 3, 2, 4, 5).reshape(batch, height // block_size, width // block_size, -1)
 
 
-@operation("DepthToSpace", "input:T", lambda i, a: [(i[0].dtype.base_dtype, _block_shape(i[0].shape, a["block_size"], True))])
+@operation(
+    "DepthToSpace", "input:T", lambda i, a: [(i[0].dtype.base_dtype, _block_shape(i[0].shape, a["block_size"], True))]
+)
 def _depth_to_space(value: torch.Tensor, *, block_size: int) -> torch.Tensor:
     batch, height, width, depth = value.shape
     parts = value.reshape(batch, height, width, block_size, block_size, depth // block_size**2)
@@ -370,11 +400,11 @@ def _checked_block(block_size: int, data_format: str) -> int:
     return block_size
 
 
-def space_to_depth(input: Any, block_size: int, name: str | None = None, data_format: str = "NHWC") -> Tensor:  # noqa: A002
+def space_to_depth(input: Any, block_size: int, name: str | None = None, data_format: str = "NHWC") -> Tensor:
     """Blocks of ``block_size`` x ``block_size`` pixels become channels."""
     return create("SpaceToDepth", name, input, block_size=_checked_block(block_size, data_format))
 
 
-def depth_to_space(input: Any, block_size: int, name: str | None = None, data_format: str = "NHWC") -> Tensor:  # noqa: A002
+def depth_to_space(input: Any, block_size: int, name: str | None = None, data_format: str = "NHWC") -> Tensor:
     """The inverse of :func:`space_to_depth`."""
     return create("DepthToSpace", name, input, block_size=_checked_block(block_size, data_format))

@@ -225,7 +225,9 @@ def reduce_logsumexp(
         return _all_to_scalar(result, axis, keep)
 
 
-def reduce_euclidean_norm(input_tensor: Any, axis: Any = None, keepdims: bool = False, name: str | None = None) -> Tensor:
+def reduce_euclidean_norm(
+    input_tensor: Any, axis: Any = None, keepdims: bool = False, name: str | None = None
+) -> Tensor:
     """Square root of the sum of squares over ``axis``."""
     return _euclidean(input_tensor, axis, bool(keepdims), name)
 
@@ -242,7 +244,11 @@ def reduce_variance(input_tensor: Any, axis: Any = None, keepdims: bool = False,
         if means.dtype.is_integer:
             raise TypeError(f"Input must be either real or complex. Received integer type {means.dtype}.")
         difference = value - means
-        squares = cast(difference * conj(difference), value.dtype.real_dtype) if value.dtype.is_complex else squared_difference(value, means)
+        squares = (
+            cast(difference * conj(difference), value.dtype.real_dtype)
+            if value.dtype.is_complex
+            else squared_difference(value, means)
+        )
         return reduce_mean(squares, axis=axis, keepdims=keepdims)
 
 
@@ -260,7 +266,7 @@ def count_nonzero(
     name: str | None = None,
     reduction_indices: Any = None,
     keep_dims: bool | None = None,
-    input: Any = None,  # noqa: A002
+    input: Any = None,
 ) -> Tensor:
     """The number of elements over ``axis`` other than zero, False or the empty string."""
     axis, keep = _old_names(axis, keepdims, reduction_indices, keep_dims)
@@ -284,7 +290,7 @@ for _torch_function, _build in (
     translates(_torch_function)(_translated_reduction(_build))
 
 
-# --- the place of the extreme -------------------------------------------------------------------------------------------
+# --- the place of the extreme -----------------------------------------------------------------------------------------
 
 
 def _infer_arg(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -296,7 +302,10 @@ def _infer_arg(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
     if axis is None:
         return [(attrs["output_type"], unknown_shape(source.ndims - 1))]
     if not -source.ndims <= axis < source.ndims:
-        raise ValueError(f"Dimension ({axis}) must be in the range [{-source.ndims}, {source.ndims}), where {source.ndims} is the number of dimensions in the input.")
+        raise ValueError(
+            f"Dimension ({axis}) must be in the range [{-source.ndims}, {source.ndims}), where {source.ndims} is the "
+            "number of dimensions in the input."
+        )
     return [(attrs["output_type"], TensorShape([d for i, d in enumerate(source) if i != axis % source.ndims]))]
 
 
@@ -306,7 +315,9 @@ def _arg(find: Callable[..., Any], worst: float) -> Callable[..., torch.Tensor]:
         if not -x.dim() <= axis < x.dim():
             raise ValueError(f"Expected dimension in the range [{-x.dim()}, {x.dim()}), but got {axis}")
         if x.shape[axis] == 0:
-            raise ValueError(f"Reduction axis {axis} is empty in shape {list(x.shape)}".replace(" [", " [").replace(", ", ","))
+            raise ValueError(
+                f"Reduction axis {axis} is empty in shape {list(x.shape)}".replace(" [", " [").replace(", ", ",")
+            )
         array = (x.detach().float() if x.dtype is torch.bfloat16 else x.detach()).numpy()
         if array.dtype.kind == "f" and np.isnan(array).any():
             # NaN is never the extreme
@@ -328,13 +339,15 @@ def _arg_extreme(op_type: str, value: Any, axis: Any, dimension: Any, output_typ
     if axis is not None and dimension is not None:
         raise ValueError("Cannot specify both 'axis' and 'dimension'")
     where = 0 if axis is None and dimension is None else dimension if axis is None else axis
-    if not isinstance(where, (int, np.integer, Tensor, Variable)) and not (isinstance(where, np.ndarray) and where.ndim == 0):
+    if not isinstance(where, (int, np.integer, Tensor, Variable)) and not (
+        isinstance(where, np.ndarray) and where.ndim == 0
+    ):
         raise TypeError(f"axis must be int or Tensor with integer datatype, got {where!r}")
     return create(op_type, name, value, where, output_type=as_dtype(output_type))
 
 
 def argmax(
-    input: Any,  # noqa: A002
+    input: Any,
     axis: Any = None,
     name: str | None = None,
     dimension: Any = None,
@@ -345,7 +358,7 @@ def argmax(
 
 
 def argmin(
-    input: Any,  # noqa: A002
+    input: Any,
     axis: Any = None,
     name: str | None = None,
     dimension: Any = None,

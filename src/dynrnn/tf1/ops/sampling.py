@@ -196,7 +196,7 @@ def _scaled(
         return add(noise * width, center, name=scope)
 
 
-# --- other distributions ------------------------------------------------------------------------------------------------
+# --- other distributions ----------------------------------------------------------------------------------------------
 
 
 def _infer_gamma(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -214,7 +214,12 @@ def _gamma(run: Any, shape: torch.Tensor, alpha: torch.Tensor, *, dtype: DType, 
 
 
 def random_gamma(
-    shape: Any, alpha: Any, beta: Any = None, dtype: Any = dtypes.float32, seed: int | None = None, name: str | None = None
+    shape: Any,
+    alpha: Any,
+    beta: Any = None,
+    dtype: Any = dtypes.float32,
+    seed: int | None = None,
+    name: str | None = None,
 ) -> Tensor:
     """Gamma distributed: ``shape`` samples for each pair of ``alpha`` and the rate ``beta`` (1), which broadcast.
 
@@ -229,8 +234,12 @@ def random_gamma(
         return noise / rate
 
 
-@operation("RandomPoissonV2", "shape:S rate:R", _infer_gamma, differentiable=False, stateful=True, needs_run=True, S=INDEX)
-def _poisson(run: Any, shape: torch.Tensor, rate: torch.Tensor, *, dtype: DType, seeds: Seeds, key: Any) -> torch.Tensor:
+@operation(
+    "RandomPoissonV2", "shape:S rate:R", _infer_gamma, differentiable=False, stateful=True, needs_run=True, S=INDEX
+)
+def _poisson(
+    run: Any, shape: torch.Tensor, rate: torch.Tensor, *, dtype: DType, seeds: Seeds, key: Any
+) -> torch.Tensor:
     return torch.poisson(_expanded(shape, rate.detach()), generator=run.generator(key, seeds)).to(dtype.torch_dtype)
 
 
@@ -331,10 +340,12 @@ def categorical(
 
 def _draw(logits: Any, num_samples: Any, dtype: Any, seed: int | None) -> Tensor:
     kind = dtypes.int64 if dtype is None else as_dtype(dtype)
-    return create("Multinomial", None, convert_to_tensor(logits, name="logits"), num_samples, dtype=kind, **seed_attrs(seed))
+    return create(
+        "Multinomial", None, convert_to_tensor(logits, name="logits"), num_samples, dtype=kind, **seed_attrs(seed)
+    )
 
 
-# --- without state ------------------------------------------------------------------------------------------------------
+# --- without state ----------------------------------------------------------------------------------------------------
 
 
 def _stateless_generator(seed: torch.Tensor) -> torch.Generator:
@@ -384,7 +395,10 @@ def stateless_uniform(
         raise ValueError(f"Must specify maxval for integer dtype {kind.name}")
     with name_scope(name, "stateless_random_uniform", [shape, minval]) as scope:
         dims = _shape_tensor(shape)
-        low, high = convert_to_tensor(minval, kind, name="min"), convert_to_tensor(1 if maxval is None else maxval, kind, name="max")
+        low, high = (
+            convert_to_tensor(minval, kind, name="min"),
+            convert_to_tensor(1 if maxval is None else maxval, kind, name="max"),
+        )
         if kind.is_integer:
             return create("StatelessRandomUniformInt", scope, dims, seed, low, high)
         noise = create("StatelessRandomUniform", None, dims, seed, dtype=kind)
@@ -406,9 +420,7 @@ def stateless_normal(
     shape: Any, seed: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = dtypes.float32, name: str | None = None
 ) -> Tensor:
     """Normal numbers that depend on ``seed`` and nothing else."""
-    return _stateless_scaled(
-        "StatelessRandomNormal", "stateless_random_normal", shape, seed, mean, stddev, dtype, name
-    )
+    return _stateless_scaled("StatelessRandomNormal", "stateless_random_normal", shape, seed, mean, stddev, dtype, name)
 
 
 def stateless_truncated_normal(

@@ -40,7 +40,7 @@ __all__ = [
 
 _INDICES = Types(("int16", "int32", "int64"))
 
-# --- places given by index vectors --------------------------------------------------------------------------------------
+# --- places given by index vectors ------------------------------------------------------------------------------------
 
 
 def _check_nd(indices: TensorShape, updates: TensorShape, target: TensorShape) -> None:
@@ -49,8 +49,13 @@ def _check_nd(indices: TensorShape, updates: TensorShape, target: TensorShape) -
         return
     outer, depth = indices.ndims - 1, indices[-1].value
     if depth > target.ndims:
-        raise ValueError(f"The last dimension of indices, {depth}, must be at most the rank {target.ndims} of the target")
-    for what, expected, start in (("indices", TensorShape(list(indices)[:-1]), 0), ("output", TensorShape(list(target)[depth:]), outer)):
+        raise ValueError(
+            f"The last dimension of indices, {depth}, must be at most the rank {target.ndims} of the target"
+        )
+    for what, expected, start in (
+        ("indices", TensorShape(list(indices)[:-1]), 0),
+        ("output", TensorShape(list(target)[depth:]), outer),
+    ):
         found = TensorShape(list(updates)[start : start + len(expected)] if start == 0 else list(updates)[outer:])
         whole = indices if what == "indices" else target
         where = f"[0,{outer})" if what == "indices" else f"[{depth},{target.ndims})"
@@ -86,7 +91,7 @@ def _flat_rows(indices: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
 
 
 def _put(base: torch.Tensor, rows: torch.Tensor, updates: torch.Tensor, how: str) -> torch.Tensor:
-    """``base`` [n, ...] with ``updates`` [k, ...] written, added, ... at ``rows`` [k]; repeated rows take effect in turn."""
+    """``base`` [n, ...] with ``updates`` [k, ...] written, added, ... at ``rows`` [k]; repeated rows in turn."""
     if how == "update":
         # of several values for one row the last one stays
         _, group = torch.unique(rows, return_inverse=True)
@@ -153,9 +158,15 @@ def _tensor_scatter(op_type: str, how: str, doc: str) -> Callable[..., Tensor]:
     return build
 
 
-tensor_scatter_update = _tensor_scatter("TensorScatterUpdate", "update", "A copy of ``tensor`` with ``updates`` at ``indices``.")
-tensor_scatter_add = _tensor_scatter("TensorScatterAdd", "add", "A copy of ``tensor`` with ``updates`` added at ``indices``.")
-tensor_scatter_sub = _tensor_scatter("TensorScatterSub", "sub", "A copy of ``tensor`` with ``updates`` subtracted at ``indices``.")
+tensor_scatter_update = _tensor_scatter(
+    "TensorScatterUpdate", "update", "A copy of ``tensor`` with ``updates`` at ``indices``."
+)
+tensor_scatter_add = _tensor_scatter(
+    "TensorScatterAdd", "add", "A copy of ``tensor`` with ``updates`` added at ``indices``."
+)
+tensor_scatter_sub = _tensor_scatter(
+    "TensorScatterSub", "sub", "A copy of ``tensor`` with ``updates`` subtracted at ``indices``."
+)
 
 
 def _infer_sparse_to_dense(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -195,11 +206,17 @@ def sparse_to_dense(
 ) -> Tensor:
     """A tensor of ``default_value`` with ``sparse_values`` (one, or one each) at ``sparse_indices``."""
     return create(
-        "SparseToDense", name, sparse_indices, output_shape, sparse_values, default_value, validate_indices=validate_indices
+        "SparseToDense",
+        name,
+        sparse_indices,
+        output_shape,
+        sparse_values,
+        default_value,
+        validate_indices=validate_indices,
     )
 
 
-# --- variables ----------------------------------------------------------------------------------------------------------
+# --- variables --------------------------------------------------------------------------------------------------------
 
 
 def _infer_ref(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -224,7 +241,9 @@ def _register_ref(op_type: str, how: str) -> None:
             at = int(wrong[0])
             raise ValueError(f"indices[{at}] = {int(rows[at])} is not in [0, {base.shape[0]})")
         target = (len(rows), *base.shape[1:])
-        return store(run, variable, _put(base, rows, values.reshape(target) if values.dim() else values.expand(target), how))
+        return store(
+            run, variable, _put(base, rows, values.reshape(target) if values.dim() else values.expand(target), how)
+        )
 
 
 def _on_variable(op_type: str, how: str, doc: str, nd: bool = False) -> Callable[..., Tensor]:
@@ -239,11 +258,13 @@ def _on_variable(op_type: str, how: str, doc: str, nd: bool = False) -> Callable
             index = convert_to_tensor(indices, preferred_dtype=dtypes.int32, name="indices")
             INDEX.check(index.dtype.base_dtype, "indices")
             kind = variable.dtype.base_dtype
-            values = convert_to_tensor(updates, None if isinstance(updates, (Tensor, Variable)) else kind, name="updates")
+            values = convert_to_tensor(
+                updates, None if isinstance(updates, (Tensor, Variable)) else kind, name="updates"
+            )
             if values.dtype.base_dtype is not kind:
                 raise TypeError(
-                    f"Input 'updates' of '{op_type}' Op has type {values.dtype.base_dtype.name} that does not match type "
-                    f"{kind.name} of argument 'ref'."
+                    f"Input 'updates' of '{op_type}' Op has type {values.dtype.base_dtype.name} that does not match "
+                    f"type {kind.name} of argument 'ref'."
                 )
             attrs = {"variable": variable, "nd": nd}
             return graph.create_op(op_type, [index, values], attrs, scope).outputs[0]
@@ -253,19 +274,27 @@ def _on_variable(op_type: str, how: str, doc: str, nd: bool = False) -> Callable
     return build
 
 
-scatter_update = _on_variable("ScatterUpdate", "update", "Rows of a variable replaced: ``ref[indices, ...] = updates``.")
+scatter_update = _on_variable(
+    "ScatterUpdate", "update", "Rows of a variable replaced: ``ref[indices, ...] = updates``."
+)
 scatter_add = _on_variable("ScatterAdd", "add", "``ref[indices, ...] += updates``; repeated indices add up.")
 scatter_sub = _on_variable("ScatterSub", "sub", "``ref[indices, ...] -= updates``; repeated indices add up.")
 scatter_mul = _on_variable("ScatterMul", "mul", "``ref[indices, ...] *= updates``.")
 scatter_div = _on_variable("ScatterDiv", "div", "``ref[indices, ...] /= updates``.")
 scatter_min = _on_variable("ScatterMin", "min", "``ref[indices, ...] = minimum(ref[indices, ...], updates)``.")
 scatter_max = _on_variable("ScatterMax", "max", "``ref[indices, ...] = maximum(ref[indices, ...], updates)``.")
-scatter_nd_update = _on_variable("ScatterNdUpdate", "update", "Slices of a variable at index vectors replaced.", nd=True)
+scatter_nd_update = _on_variable(
+    "ScatterNdUpdate", "update", "Slices of a variable at index vectors replaced.", nd=True
+)
 scatter_nd_add = _on_variable("ScatterNdAdd", "add", "``updates`` added to a variable at index vectors.", nd=True)
-scatter_nd_sub = _on_variable("ScatterNdSub", "sub", "``updates`` subtracted from a variable at index vectors.", nd=True)
+scatter_nd_sub = _on_variable(
+    "ScatterNdSub", "sub", "``updates`` subtracted from a variable at index vectors.", nd=True
+)
 
 
-def batch_scatter_update(ref: Any, indices: Any, updates: Any, use_locking: bool = True, name: str | None = None) -> Tensor:
+def batch_scatter_update(
+    ref: Any, indices: Any, updates: Any, use_locking: bool = True, name: str | None = None
+) -> Tensor:
     """``scatter_update`` whose last dimension of ``indices`` counts within each batch row.
 
     Raises:

@@ -31,7 +31,7 @@ __all__ = ["batch_gather", "boolean_mask", "gather", "gather_nd", "sequence_mask
 _INDICES = Types(("int16", "int32", "int64"))
 _AXIS = Types(("int32", "int64"), dtypes.int32)
 
-# --- gather -------------------------------------------------------------------------------------------------------------
+# --- gather -----------------------------------------------------------------------------------------------------------
 
 
 def _infer_gather(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -70,7 +70,9 @@ def _gather(params: Any, indices: torch.Tensor, axis_tensor: torch.Tensor, *, ba
     if batch:
         return _batched_gather(params, indices, axis, batch)
     try:
-        rows = params.index_select(axis, indices.reshape(-1).int() if indices.dtype is torch.int16 else indices.reshape(-1))
+        rows = params.index_select(
+            axis, indices.reshape(-1).int() if indices.dtype is torch.int16 else indices.reshape(-1)
+        )
     except (IndexError, RuntimeError):
         _check_indices(indices, params.shape[axis])
         raise
@@ -82,14 +84,19 @@ def _check_indices(indices: torch.Tensor, size: int) -> None:
     wrong = ((indices < 0) | (indices >= size)).nonzero()
     if len(wrong):
         at = tuple(wrong[0].tolist())
-        raise ValueError(f"indices[{','.join(map(str, at))}] = {int(indices[at])} is not in [0, {size})".replace("[] ", " "))
+        raise ValueError(
+            f"indices[{','.join(map(str, at))}] = {int(indices[at])} is not in [0, {size})".replace("[] ", " ")
+        )
 
 
 def _batched_gather(params: torch.Tensor, indices: torch.Tensor, axis: int, batch: int) -> torch.Tensor:
     """Each batch row of ``params`` with its own row of ``indices``."""
     head, middle, size = params.shape[:batch], params.shape[batch:axis], params.shape[axis]
     if indices.shape[:batch] != head:
-        raise ValueError(f"params.shape[:{batch}]: {list(head)} should be equal to indices.shape[:{batch}]: {list(indices.shape[:batch])}")
+        raise ValueError(
+            f"params.shape[:{batch}]: {list(head)} should be equal to indices.shape[:{batch}]: "
+            f"{list(indices.shape[:batch])}"
+        )
     _check_indices(indices, size)
     rows = params.movedim(axis, batch).reshape(math.prod(head), size, *middle, *params.shape[axis + 1 :])
     index = indices.reshape(math.prod(head), -1).long()
@@ -176,7 +183,7 @@ def gather_nd(params: Any, indices: Any, name: str | None = None, batch_dims: in
     return create("GatherNd", name, params, indices, batch_dims=int(batch_dims))
 
 
-# --- masks --------------------------------------------------------------------------------------------------------------
+# --- masks ------------------------------------------------------------------------------------------------------------
 
 
 def _infer_boolean_mask(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -184,15 +191,15 @@ def _infer_boolean_mask(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list
     if source.ndims is None:
         return [(inputs[0].dtype.base_dtype, unknown_shape())]
     dims = list(source)
-    return [(inputs[0].dtype.base_dtype, TensorShape([*dims[:axis], None, *dims[axis + mask.ndims :]]))]  # type: ignore[operator]
+    return [(inputs[0].dtype.base_dtype, TensorShape([*dims[:axis], None, *dims[axis + mask.ndims :]]))]
 
 
 @operation("BooleanMask", "tensor:T mask:bool", _infer_boolean_mask)
 def _boolean_mask(value: Any, mask: torch.Tensor, *, axis: int) -> Any:
     if tuple(value.shape[axis : axis + mask.dim()]) != tuple(mask.shape):
         raise ValueError(f"Shapes {tuple(value.shape)} and {tuple(mask.shape)} are incompatible")
-    key = (slice(None),) * axis
-    return value[(*key, mask.numpy())] if isinstance(value, np.ndarray) else value[(*key, mask)]
+    key: tuple[Any, ...] = (*[slice(None)] * axis, mask.numpy() if isinstance(value, np.ndarray) else mask)
+    return value[key]
 
 
 def boolean_mask(tensor: Any, mask: Any, name: str = "boolean_mask", axis: Any = None) -> Tensor:
@@ -207,8 +214,8 @@ def boolean_mask(tensor: Any, mask: Any, name: str = "boolean_mask", axis: Any =
             raise ValueError("mask cannot be scalar.")
         if hits.shape.ndims is None:
             raise ValueError(
-                "Number of mask dimensions must be specified, even if some dimensions are None.  E.g. shape=[None] is ok, "
-                "but shape=None is not."
+                "Number of mask dimensions must be specified, even if some dimensions are None.  E.g. shape=[None] is "
+                "ok, but shape=None is not."
             )
         where = 0 if axis is None else int(axis)
         if where < 0 and value.shape.ndims is not None:
@@ -232,19 +239,22 @@ def sequence_mask(lengths: Any, maxlen: Any = None, dtype: Any = dtypes.bool_, n
         else:
             longest = convert_to_tensor(maxlen)
         if longest.shape.ndims not in (0, None):
-            raise ValueError(
-                f"maxlen must be scalar for sequence_mask, received {longest} with shape {longest.shape}"
-            )
+            raise ValueError(f"maxlen must be scalar for sequence_mask, received {longest} with shape {longest.shape}")
         positions = create("Range", None, constant(0, longest.dtype), longest, constant(1, longest.dtype))
         rows = create("Cast", None, expand_dims(value, -1), DstT=longest.dtype.base_dtype)
         result = less(positions, rows)
         return result if dtype is None else cast(result, as_dtype(dtype))
 
 
-# --- where --------------------------------------------------------------------------------------------------------------
+# --- where ------------------------------------------------------------------------------------------------------------
 
 
-@operation("Where", "input:T", lambda inputs, attrs: [(dtypes.int64, TensorShape([None, inputs[0].shape.ndims]))], differentiable=False)
+@operation(
+    "Where",
+    "input:T",
+    lambda inputs, attrs: [(dtypes.int64, TensorShape([None, inputs[0].shape.ndims]))],
+    differentiable=False,
+)
 def _where_indices(condition: torch.Tensor) -> torch.Tensor:
     return condition.nonzero()
 
@@ -263,14 +273,16 @@ def _infer_select(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]
 @operation("Select", "condition:bool t:T e:T", _infer_select)
 def _select(condition: torch.Tensor, x: Any, y: Any) -> Any:
     if tuple(x.shape) != tuple(y.shape):
-        raise ValueError(f"'then' and 'else' must have the same size.  but received: {list(x.shape)} vs. {list(y.shape)}")
+        raise ValueError(
+            f"'then' and 'else' must have the same size.  but received: {list(x.shape)} vs. {list(y.shape)}"
+        )
     ndims = len(x.shape)
     # a vector chooses whole rows, a scalar everything
     rows = condition.dim() == 1 and ndims > 1
     if tuple(condition.shape) != tuple(x.shape) and condition.dim() and not (rows and condition.shape[0] == x.shape[0]):
         raise ValueError(
-            f"condition must have the shape of 'then' or be a vector of its first dimension: {list(condition.shape)} vs. "
-            f"{list(x.shape)}"
+            f"condition must have the shape of 'then' or be a vector of its first dimension: "
+            f"{list(condition.shape)} vs. {list(x.shape)}"
         )
     if rows:
         condition = condition.reshape([-1] + [1] * (ndims - 1))
@@ -317,8 +329,8 @@ def where_v2(condition: Any, x: Any = None, y: Any = None, name: str | None = No
 
 
 @translates(torch.where)
-def _torch_where(condition: Any, input: Any, other: Any) -> Tensor:  # noqa: A002
+def _torch_where(condition: Any, input: Any, other: Any) -> Tensor:
     # torch lets a number stand on either side
     if not isinstance(input, Tensor) and isinstance(other, Tensor):
-        input = convert_to_tensor(input, other.dtype.base_dtype)  # noqa: A001
+        input = convert_to_tensor(input, other.dtype.base_dtype)
     return where_v2(condition, input, other)

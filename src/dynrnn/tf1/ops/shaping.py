@@ -36,7 +36,7 @@ __all__ = [
     "transpose",
 ]
 
-# --- asking -------------------------------------------------------------------------------------------------------------
+# --- asking -----------------------------------------------------------------------------------------------------------
 
 
 def _infer_shape(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -53,7 +53,7 @@ def _shape_n(*values: Any, out_type: dtypes.DType) -> list[torch.Tensor]:
     return [_shape(value, out_type=out_type) for value in values]
 
 
-def shape(input: Any, name: str | None = None, out_type: Any = None) -> Tensor:  # noqa: A002
+def shape(input: Any, name: str | None = None, out_type: Any = None) -> Tensor:
     """The shape at run time, as an integer vector; a constant where it is known."""
     kind = as_dtype(out_type or dtypes.int32)
     with name_scope(name, "Shape", [input]) as scope:
@@ -63,7 +63,7 @@ def shape(input: Any, name: str | None = None, out_type: Any = None) -> Tensor: 
         return create("Shape", scope, value, out_type=kind)
 
 
-def shape_n(input: Sequence[Any], out_type: Any = dtypes.int32, name: str | None = None) -> list[Tensor]:  # noqa: A002
+def shape_n(input: Sequence[Any], out_type: Any = dtypes.int32, name: str | None = None) -> list[Tensor]:
     """The shapes of several tensors at run time."""
     return create_many("ShapeN", name, list(input), out_type=as_dtype(out_type))
 
@@ -73,7 +73,7 @@ def _size(value: Any, *, out_type: dtypes.DType) -> torch.Tensor:
     return torch.tensor(math.prod(value.shape), dtype=out_type.torch_dtype)
 
 
-def size(input: Any, name: str | None = None, out_type: Any = None) -> Tensor:  # noqa: A002
+def size(input: Any, name: str | None = None, out_type: Any = None) -> Tensor:
     """The number of elements at run time; a constant where it is known."""
     kind = as_dtype(out_type or dtypes.int32)
     with name_scope(name, "Size", [input]) as scope:
@@ -89,7 +89,7 @@ def _rank(value: Any) -> torch.Tensor:
     return torch.tensor(len(value.shape), dtype=torch.int32)
 
 
-def rank(input: Any, name: str | None = None) -> Tensor:  # noqa: A002
+def rank(input: Any, name: str | None = None) -> Tensor:
     """The number of dimensions at run time; a constant where it is known."""
     with name_scope(name, "Rank", [input]) as scope:
         value = convert_to_tensor(input)
@@ -98,7 +98,7 @@ def rank(input: Any, name: str | None = None) -> Tensor:  # noqa: A002
         return create("Rank", scope, value)
 
 
-# --- reshape ------------------------------------------------------------------------------------------------------------
+# --- reshape ----------------------------------------------------------------------------------------------------------
 
 
 def _infer_reshape(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -137,11 +137,15 @@ def _reshape(value: Any, target: torch.Tensor) -> Any:
     if negative:
         if known == 0:
             if total:
-                raise ValueError("reshape cannot infer the missing input size for an empty tensor unless all specified input sizes are non-zero")
+                raise ValueError(
+                    "reshape cannot infer the missing input size for an empty tensor unless all specified input sizes "
+                    "are non-zero"
+                )
             dims[negative[0]] = 0
         elif total % known:
             raise ValueError(
-                f"Input to reshape is a tensor with {total} values, but the requested shape requires a multiple of {known}"
+                f"Input to reshape is a tensor with {total} values, but the requested shape requires a multiple of "
+                f"{known}"
             )
         else:
             dims[negative[0]] = total // known
@@ -160,11 +164,11 @@ def reshape(tensor: Any, shape: Any, name: str | None = None) -> Tensor:
 
 
 @translates(torch.reshape)
-def _torch_reshape(input: Any, shape: Any) -> Tensor:  # noqa: A002
+def _torch_reshape(input: Any, shape: Any) -> Tensor:
     return reshape(input, shape)
 
 
-# --- transpose ----------------------------------------------------------------------------------------------------------
+# --- transpose --------------------------------------------------------------------------------------------------------
 
 
 def _infer_transpose(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -204,7 +208,7 @@ def transpose(a: Any, perm: Any = None, name: str = "transpose", conjugate: bool
     """The dimensions in the order ``perm``; reversed by default."""
     with name_scope(name, "transpose", [a, perm]) as scope:
         value = convert_to_tensor(a, name="a")
-        attrs = {"conjugate": True} if conjugate else {}
+        attrs: dict[str, Any] = {"conjugate": True} if conjugate else {}
         if perm is None:
             ndims = value.shape.ndims
             if ndims is None:
@@ -239,7 +243,7 @@ def matrix_transpose(a: Any, name: str = "matrix_transpose", conjugate: bool = F
         return transpose(value, perm, conjugate=conjugate)
 
 
-# --- dimensions of 1 ----------------------------------------------------------------------------------------------------
+# --- dimensions of 1 --------------------------------------------------------------------------------------------------
 
 
 def _infer_expand_dims(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -264,7 +268,7 @@ def _expand_dims(value: Any, axis: torch.Tensor) -> Any:
     return np.expand_dims(value, where) if isinstance(value, np.ndarray) else value.unsqueeze(where)
 
 
-def expand_dims(input: Any, axis: Any = None, name: str | None = None, dim: Any = None) -> Tensor:  # noqa: A002
+def expand_dims(input: Any, axis: Any = None, name: str | None = None, dim: Any = None) -> Tensor:
     """A dimension of 1 put in at ``axis``.
 
     Raises:
@@ -278,7 +282,7 @@ def expand_dims(input: Any, axis: Any = None, name: str | None = None, dim: Any 
 
 
 @translates(torch.unsqueeze)
-def _torch_unsqueeze(input: Any, dim: int) -> Tensor:  # noqa: A002
+def _torch_unsqueeze(input: Any, dim: int) -> Tensor:
     return expand_dims(input, dim)
 
 
@@ -311,7 +315,7 @@ def _squeeze(value: Any, *, squeeze_dims: tuple[int, ...]) -> Any:
     return value.reshape([d for i, d in enumerate(dims) if i not in drop])
 
 
-def squeeze(input: Any, axis: Any = None, name: str | None = None, squeeze_dims: Any = None) -> Tensor:  # noqa: A002
+def squeeze(input: Any, axis: Any = None, name: str | None = None, squeeze_dims: Any = None) -> Tensor:
     """Dimensions of 1 dropped: those of ``axis``, or all."""
     if axis is not None and squeeze_dims is not None:
         raise ValueError("Cannot specify both 'axis' and 'squeeze_dims'")
@@ -321,11 +325,11 @@ def squeeze(input: Any, axis: Any = None, name: str | None = None, squeeze_dims:
 
 
 @translates(torch.squeeze)
-def _torch_squeeze(input: Any, dim: int | None = None) -> Tensor:  # noqa: A002
+def _torch_squeeze(input: Any, dim: int | None = None) -> Tensor:
     return squeeze(input, None if dim is None else [dim])
 
 
-# --- broadcasting -------------------------------------------------------------------------------------------------------
+# --- broadcasting -----------------------------------------------------------------------------------------------------
 
 
 def _infer_broadcast_to(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -333,9 +337,7 @@ def _infer_broadcast_to(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list
     source, target = inputs[0].shape, constant_value_as_shape(inputs[1])
     if source.ndims is not None and target.ndims is not None:
         if source.ndims > target.ndims:
-            raise ValueError(
-                f"Shape must be at most rank {target.ndims} but is rank {source.ndims}"
-            )
+            raise ValueError(f"Shape must be at most rank {target.ndims} but is rank {source.ndims}")
         dims = target.as_list()
         # unlike in arithmetic only the source's dimensions of 1 may grow
         for i, size in enumerate(reversed(source.as_list()), 1):
@@ -354,7 +356,7 @@ def _broadcast_to(value: Any, target: torch.Tensor) -> Any:
         raise ValueError(f"Incompatible shapes: {list(value.shape)} vs. {dims}") from None
 
 
-def broadcast_to(input: Any, shape: Any, name: str | None = None) -> Tensor:  # noqa: A002
+def broadcast_to(input: Any, shape: Any, name: str | None = None) -> Tensor:
     """``input`` repeated along dimensions of 1 and new leading dimensions so that it has ``shape``."""
     return create("BroadcastTo", name, input, shape)
 
@@ -373,7 +375,7 @@ def broadcast_static_shape(shape_x: TensorShape, shape_y: TensorShape) -> Tensor
 
 def _infer_broadcast_args(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
     lengths = [of_rank(t.shape, 1)[0].value for t in inputs]
-    longest = None if None in lengths else max(lengths)  # type: ignore[type-var]
+    longest = None if None in lengths else max(lengths)
     return [(inputs[0].dtype.base_dtype, TensorShape([longest]))]
 
 

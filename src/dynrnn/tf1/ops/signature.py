@@ -138,9 +138,7 @@ def operation(
         **types: what each type variable may be; all types unless given.
     """
     _SIGNATURES[op_type] = _parse(signature, types)
-    return register(
-        op_type, infer, differentiable=differentiable, stateful=stateful, needs_run=needs_run
-    )
+    return register(op_type, infer, differentiable=differentiable, stateful=stateful, needs_run=needs_run)
 
 
 def create(op_type: str, name: str | None, *values: Any, specs: Sequence[Spec] | None = None, **attrs: Any) -> Tensor:
@@ -232,7 +230,9 @@ def _convert_list(
     tensors: list[Tensor] = []
     try:
         for i, value in enumerate(values):
-            tensors.append(convert_to_tensor(value, leader, name=f"{argument.name}_{i}", preferred_dtype=allowed.default))
+            tensors.append(
+                convert_to_tensor(value, leader, name=f"{argument.name}_{i}", preferred_dtype=allowed.default)
+            )
             leader = leader or tensors[0].dtype.base_dtype
     except (TypeError, ValueError):
         kinds = [_observed(v) for v in values]

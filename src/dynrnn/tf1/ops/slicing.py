@@ -1,8 +1,8 @@
 """``x[...]``, ``strided_slice`` and ``slice``.
 
-A slice specification is TensorFlow's: vectors ``begin``, ``end`` and ``strides`` with an entry for every item between the
-brackets, and five masks whose bit i says of entry i that its begin or end is open, that it is an ellipsis, a new axis,
-or a single index. The vectors are inputs of the operation, so any part of them may be a tensor.
+A slice specification is TensorFlow's: vectors ``begin``, ``end`` and ``strides`` with an entry for every item between
+the brackets, and five masks whose bit i says of entry i that its begin or end is open, that it is an ellipsis, a new
+axis, or a single index. The vectors are inputs of the operation, so any part of them may be a tensor.
 """
 
 from __future__ import annotations
@@ -120,9 +120,7 @@ _BOUNDS = Types(("int16", "int32", "int64"), dtypes.int32)
 
 
 @operation("StridedSlice", "input:T begin:Index end:Index strides:Index", _infer_strided_slice, Index=_BOUNDS)
-def _strided_slice(
-    value: Any, begin: torch.Tensor, end: torch.Tensor, strides: torch.Tensor, **masks: int
-) -> Any:
+def _strided_slice(value: Any, begin: torch.Tensor, end: torch.Tensor, strides: torch.Tensor, **masks: int) -> Any:
     index: list[Any] = []
     flips: list[int] = []
     out_axis = 0
@@ -142,7 +140,7 @@ def _strided_slice(
         out_axis += 1
     if isinstance(value, np.ndarray):
         result = np.asarray(value[tuple(index)], dtype=object)
-        return np.flip(result, flips) if flips else result
+        return np.flip(result, tuple(flips)) if flips else result
     result = value[tuple(index)]
     return torch.flip(result, flips) if flips else result
 
@@ -230,7 +228,9 @@ def getitem(tensor: Any, key: Any) -> Tensor:
     begin: list[Any] = []
     end: list[Any] = []
     strides: list[Any] = []
-    masks = dict.fromkeys(("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask"), 0)
+    masks: dict[str, Any] = dict.fromkeys(
+        ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask"), 0
+    )
     for i, item in enumerate(key if isinstance(key, (list, tuple)) else [key]):
         bit = 1 << i
         entry: tuple[Any, Any, Any] = (0, 0, 1)
@@ -257,14 +257,14 @@ def getitem(tensor: Any, key: Any) -> Tensor:
                 packed = [cast(t, dtypes.int64) for t in packed]
         else:
             packed = [constant([], dtypes.int32) for _ in range(3)]
-        return strided_slice(tensor, *packed, name=scope, **masks)
+        return strided_slice(tensor, packed[0], packed[1], packed[2], name=scope, **masks)
 
 
 def _bound(value: Any) -> Any:
     return None if value is None or (isinstance(value, int) and value == sys.maxsize) else _checked_index(value)
 
 
-# --- slice --------------------------------------------------------------------------------------------------------------
+# --- slice ------------------------------------------------------------------------------------------------------------
 
 
 def _infer_slice(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:

@@ -102,7 +102,7 @@ def reduce_join(
 def _text_function(op_type: str, function: Callable[[bytes], bytes], doc: str) -> Callable[..., Tensor]:
     operation(op_type, "input:string", same_as_first, differentiable=False)(lambda value: _mapped(value, function))
 
-    def build(input: Any, name: str | None = None) -> Tensor:  # noqa: A002
+    def build(input: Any, name: str | None = None) -> Tensor:
         return create(op_type, name, input)
 
     build.__name__ = build.__qualname__ = op_type.lower()
@@ -115,12 +115,14 @@ string_lower = _text_function("StringLower", bytes.lower, "In lower case (ASCII 
 string_upper = _text_function("StringUpper", bytes.upper, "In upper case (ASCII letters).")
 
 
-@operation("StringLength", "input:string", lambda inputs, attrs: [(dtypes.int32, inputs[0].shape)], differentiable=False)
+@operation(
+    "StringLength", "input:string", lambda inputs, attrs: [(dtypes.int32, inputs[0].shape)], differentiable=False
+)
 def _length(value: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(_mapped(value, len, np.int32))
 
 
-def string_length(input: Any, name: str | None = None) -> Tensor:  # noqa: A002
+def string_length(input: Any, name: str | None = None) -> Tensor:
     """The number of bytes."""
     return create("StringLength", name, input)
 
@@ -132,13 +134,15 @@ def _substr(value: np.ndarray, pos: torch.Tensor, length: torch.Tensor) -> np.nd
     for index, item in np.ndenumerate(value):
         start = int(starts[index])
         if not -len(item) <= start <= len(item):
-            raise ValueError(f"pos {start} out of range for string b'{item.decode(errors='replace')}' at index {list(index)}")
+            raise ValueError(
+                f"pos {start} out of range for string b'{item.decode(errors='replace')}' at index {list(index)}"
+            )
         start += len(item) if start < 0 else 0
         result[index] = item[start : start + int(counts[index])]
     return result
 
 
-def substr(input: Any, pos: Any, len: Any, name: str | None = None) -> Tensor:  # noqa: A002
+def substr(input: Any, pos: Any, len: Any, name: str | None = None) -> Tensor:
     """``len`` bytes from ``pos`` on, of each string; a position out of range is an error."""
     return create("Substr", name, input, pos, len)
 
@@ -150,7 +154,7 @@ def _regex_replace(value: np.ndarray, *, pattern: bytes, rewrite: bytes, count: 
 
 
 def regex_replace(
-    input: Any,  # noqa: A002
+    input: Any,
     pattern: str,
     rewrite: str,
     replace_global: bool = True,
@@ -173,12 +177,16 @@ def _to_number(value: np.ndarray, *, out_type: DType) -> torch.Tensor:
         try:
             return int(item) if out_type.is_integer else float(item)
         except ValueError:
-            raise ValueError(f"StringToNumberOp could not correctly convert string: {item.decode(errors='replace')}") from None
+            raise ValueError(
+                f"StringToNumberOp could not correctly convert string: {item.decode(errors='replace')}"
+            ) from None
 
     return torch.from_numpy(_mapped(value, parse, out_type.as_numpy_dtype))
 
 
-def string_to_number(string_tensor: Any = None, out_type: Any = dtypes.float32, name: str | None = None, input: Any = None) -> Tensor:  # noqa: A002
+def string_to_number(
+    string_tensor: Any = None, out_type: Any = dtypes.float32, name: str | None = None, input: Any = None
+) -> Tensor:
     """The numbers that the strings spell."""
     value = input if string_tensor is None else string_tensor
     return create("StringToNumber", name, value, out_type=as_dtype(out_type))
@@ -193,7 +201,7 @@ def _as_string(value: torch.Tensor, *, template: str) -> np.ndarray:
 
 
 def as_string(
-    input: Any,  # noqa: A002
+    input: Any,
     precision: int = -1,
     scientific: bool = False,
     shortest: bool = False,
