@@ -14,7 +14,7 @@ $(STAMP) wheel: export PIP_CONSTRAINT := constraints.txt
 $(STAMP) wheel: export PIP_BUILD_CONSTRAINT := constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint goldens wheel clean
+.PHONY: help setup run test lint bench goldens wheel clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name text; do \
@@ -37,6 +37,9 @@ lint: setup ## check style, formatting and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+bench: setup ## measure dynrnn and its peers side by side; writes benchmarks/RESULTS.md
+	$(BIN)/python benchmarks/lstm.py
 
 goldens: ## make the golden files again with TensorFlow, in an environment of their own
 	bash tests/goldens/make.sh

@@ -1,7 +1,7 @@
 """Handwritten digits read row by row by an LSTM: a TensorFlow 1 program.
 
-Run it with ``dynrnn run examples/mnist_lstm.py``; an optional argument is the number of training steps. Every image is a
-sequence of 28 rows of 28 pixels. The last output of the LSTM goes through a dense layer to ten classes.
+Run it with ``dynrnn run examples/mnist_lstm.py``; an optional argument is the number of training steps. Every image is
+a sequence of 28 rows of 28 pixels. The last output of the LSTM goes through a dense layer to ten classes.
 """
 
 import sys

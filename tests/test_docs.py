@@ -1,4 +1,5 @@
-"""Every code block of the documents runs: the Python blocks of a document in order, as one program, in a fresh process."""
+"""Every code block of the documents runs: the Python blocks of a document in order, as one program, in a fresh
+process."""
 
 from __future__ import annotations
 
@@ -7,7 +8,6 @@ import shlex
 from pathlib import Path
 
 import pytest
-
 from fresh_process import code, python, succeeded
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from seeds import SEEDS, needs_seeds
 
 import dynrnn
-from seeds import SEEDS, needs_seeds
 
 INPUTS = np.array(
     [[[0, 1, 2], [9, 8, 7]], [[3, 4, 5], [0, 0, 0]], [[6, 7, 8], [6, 5, 4]], [[9, 0, 1], [3, 2, 1]]], dtype=np.float64

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from fresh_process import python, succeeded
 from seeds import SEEDS, needs_seeds
 

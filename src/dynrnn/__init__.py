@@ -3,8 +3,8 @@
     outputs, state = dynrnn.dynamic_rnn(cell, inputs, sequence_length=lengths)
 
 The drivers have TensorFlow's names and meaning of arguments and take torch tensors; `dynrnn.cells` holds the cells, any
-``torch.nn.Module`` or function with the same call is one too; `scan` is the primitive below everything. The TensorFlow 1
-face, for programs written with placeholders and sessions, is :mod:`dynrnn.tf1`.
+``torch.nn.Module`` or function with the same call is one too; `scan` is the primitive below everything. The TensorFlow
+1 face, for programs written with placeholders and sessions, is :mod:`dynrnn.tf1`.
 """
 
 from dynrnn import cells

@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-import dynrnn.tf1 as tf
+import dynrnn.tf1
+
+# programs' mistakes are tried on it, which a type checker would not let pass
+tf: Any = dynrnn.tf1
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +35,7 @@ def test_placeholders_constants_variables_and_values_in_the_middle(session: Any)
     y = tf.reduce_sum(product * product * w)
     gradients = tf.gradients(y, [x, c, w, product])
     session.run(w.initializer)
-    a, b, d = np.float32([1, 2]), np.float32([3, 4]), np.float32([5, 6])
+    a, b, d = np.array([1, 2], np.float32), np.array([3, 4], np.float32), np.array([5, 6], np.float32)
     _same(session.run(gradients, {x: a}), [2 * a * b * b * d, 2 * a * a * b * d, (a * b) ** 2, 2 * a * b * d])
 
 
@@ -246,7 +249,9 @@ def test_noise_is_the_same_forwards_and_backwards(session: Any) -> None:
 
 def test_a_broadcast_operand_gets_a_gradient_of_its_own_shape(session: Any) -> None:
     x, b, s = tf.ones([2, 3]), tf.constant([1.0, 2.0, 3.0]), tf.constant(2.0)
-    _same(session.run(tf.gradients((x + b) * s, [b, s])), [[4, 4, 4], np.sum(1.0 + np.float32([[1, 2, 3]] * 2))])
+    _same(
+        session.run(tf.gradients((x + b) * s, [b, s])), [[4, 4, 4], np.sum(1.0 + np.array([[1, 2, 3]] * 2, np.float32))]
+    )
 
 
 def test_gather_gives_a_dense_gradient_with_repeated_rows_added(session: Any) -> None:

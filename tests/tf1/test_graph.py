@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-import dynrnn.tf1 as tf
+import dynrnn.tf1
+
+# programs' mistakes are tried on it, which a type checker would not let pass
+tf: Any = dynrnn.tf1
 
 
 @pytest.fixture(autouse=True)
@@ -333,7 +336,15 @@ def test_an_operation_lands_in_the_graph_of_its_inputs() -> None:
     other = tf.Graph()
     with other.as_default():
         x, w = tf.constant([1.0, 2.0]), tf.Variable([1.0, 2.0])
-    for result in (tf.nn.relu(x), x * 2.0, 2.0 * x, np.float32([1, 1]) + x, tf.reshape(x, [1, -1]), w * 2.0, x[0]):
+    for result in (
+        tf.nn.relu(x),
+        x * 2.0,
+        2.0 * x,
+        np.array([1, 1], np.float32) + x,
+        tf.reshape(x, [1, -1]),
+        w * 2.0,
+        x[0],
+    ):
         assert result.graph is other
     assert tf.get_default_graph().get_operations() == []
 

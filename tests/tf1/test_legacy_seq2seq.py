@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-import dynrnn.tf1 as tf
+import dynrnn.tf1
+
+# programs' mistakes are tried on it, which a type checker would not let pass
+tf: Any = dynrnn.tf1
 
 B, D, N, T = 2, 3, 3, 4
 rnn, legacy = tf.contrib.rnn, tf.contrib.legacy_seq2seq

@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-import dynrnn.tf1 as tf
+import dynrnn.tf1
 from dynrnn.tf1 import melt
+
+# programs' mistakes are tried on it, which a type checker would not let pass
+tf: Any = dynrnn.tf1
 
 B, T, D, N = 3, 5, 2, 4
 DATA = np.random.default_rng(0).normal(size=(B, T, D)).astype(np.float32)

@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-import dynrnn.tf1 as tf
+import dynrnn.tf1
 
-rnn = tf.nn.rnn_cell
+# programs' mistakes are tried on it, which a type checker would not let pass
+tf: Any = dynrnn.tf1
+
+rnn: Any = tf.nn.rnn_cell
 B, D, N = 2, 3, 4
 
 

@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-import dynrnn.tf1 as tf
+import dynrnn.tf1
 
-rnn = tf.nn.rnn_cell
+# programs' mistakes are tried on it, which a type checker would not let pass
+tf: Any = dynrnn.tf1
+
+rnn: Any = tf.nn.rnn_cell
 B, T, D, N = 3, 4, 2, 5
 LENGTHS = [2, 0, 4]
 DATA = np.random.default_rng(0).normal(size=(B, T, D)).astype(np.float32)

@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-import dynrnn.tf1 as tf
+import dynrnn.tf1
+
+# programs' mistakes are tried on it, which a type checker would not let pass
+tf: Any = dynrnn.tf1
 
 Pair = collections.namedtuple("Pair", ["first", "second"])
 
@@ -151,11 +154,11 @@ def test_placeholder_with_default(session: Any) -> None:
 def test_tuples_as_keys(session: Any) -> None:
     state = Pair(tf.placeholder(tf.float32, [2]), tf.placeholder(tf.float32, [2]))
     total = state.first + state.second
-    fed = {state: Pair(np.float32([1, 2]), np.float32([3, 4]))}
+    fed = {state: Pair(np.array([1, 2], np.float32), np.array([3, 4], np.float32))}
     np.testing.assert_array_equal(session.run(total, fed), [4, 6])
     np.testing.assert_array_equal(session.run(total, {(state.first, state.second): ([1, 2], [3, 4])}), [4, 6])
     nested = (state, tf.placeholder(tf.float32, []))
-    values = (([np.float32([1, 2]), np.float32([3, 4])]), np.float32(2.0))
+    values = (([np.array([1, 2], np.float32), np.array([3, 4], np.float32)]), np.float32(2.0))
     np.testing.assert_array_equal(session.run(total * nested[1], {nested: values}), [8, 12])
 
 
@@ -270,7 +273,7 @@ def test_wrong_feed_values(session: Any) -> None:
 def test_fetched_arrays_may_be_changed(session: Any) -> None:
     w, c = tf.Variable([1.0, 2.0]), tf.constant([1.0, 2.0])
     x = tf.placeholder(tf.float32, [2])
-    fed = np.float32([1, 2])
+    fed = np.array([1, 2], np.float32)
     session.run(tf.global_variables_initializer())
     for _ in range(2):
         arrays = session.run([w, c, x, tf.identity(x), tf.reshape(w, [2, 1]), w.value(), c], {x: fed})
@@ -283,14 +286,14 @@ def test_fetched_arrays_may_be_changed(session: Any) -> None:
 def test_a_fed_array_may_be_changed_afterwards(session: Any) -> None:
     w = tf.Variable(tf.zeros([2]))
     x = tf.placeholder(tf.float32, [2])
-    fed = np.float32([1, 2])
+    fed = np.array([1, 2], np.float32)
     session.run(w.assign(x), {x: fed})
     fed += 100.0
     np.testing.assert_array_equal(session.run(w), [1, 2])
 
 
 def test_a_constant_does_not_change_with_the_array_it_was_made_of(session: Any) -> None:
-    array = np.float32([1, 2])
+    array = np.array([1, 2], np.float32)
     c = tf.constant(array)
     w = tf.Variable(array)
     array += 100.0

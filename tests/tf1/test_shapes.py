@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-import dynrnn.tf1 as tf
+import dynrnn.tf1
 from dynrnn.tf1 import Dimension, TensorShape
+
+# programs' mistakes are tried on it, which a type checker would not let pass
+tf: Any = dynrnn.tf1
 
 
 @pytest.fixture(autouse=True)

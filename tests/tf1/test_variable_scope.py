@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-import dynrnn.tf1 as tf
+import dynrnn.tf1
+
+# programs' mistakes are tried on it, which a type checker would not let pass
+tf: Any = dynrnn.tf1
 
 
 @pytest.fixture(autouse=True)
@@ -374,7 +377,7 @@ def test_default_initial_values(session: Any) -> None:
 
 def test_initializers_of_every_kind(session: Any) -> None:
     a = tf.get_variable("a", initializer=3.0)
-    b = tf.get_variable("b", initializer=np.int64([1, 2]))
+    b = tf.get_variable("b", initializer=np.array([1, 2], np.int64))
     c = tf.get_variable("c", initializer=tf.constant([1.0, 2.0]) * 2.0)
     d = tf.get_variable("d", [2], initializer=tf.zeros_initializer)
     e = tf.get_variable("e", [2], initializer=lambda shape, dtype=None, partition_info=None: tf.fill(shape, 5.0))

@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-import dynrnn.tf1 as tf
+import dynrnn.tf1
+
+# programs' mistakes are tried on it, which a type checker would not let pass
+tf: Any = dynrnn.tf1
 
 
 @pytest.fixture(autouse=True)
@@ -272,7 +275,7 @@ def test_variables_stand_where_tensors_stand(session: Any) -> None:
     np.testing.assert_array_equal(session.run(-w), [[-1, -2], [-3, -4]])
     np.testing.assert_array_equal(session.run(w + w), [[2, 4], [6, 8]])
     np.testing.assert_array_equal(session.run(1.0 - w), [[0, -1], [-2, -3]])
-    np.testing.assert_array_equal(session.run(np.float32([1, 1]) + w), [[2, 3], [4, 5]])
+    np.testing.assert_array_equal(session.run(np.array([1, 1], np.float32) + w), [[2, 3], [4, 5]])
     np.testing.assert_array_equal(session.run(w[0]), [1, 2])
     np.testing.assert_array_equal(session.run(w[:, 1:]), [[2], [4]])
     np.testing.assert_array_equal(session.run(tf.matmul(w, w)), [[7, 10], [15, 22]])

@@ -1,7 +1,7 @@
 """The TensorFlow 1 face: ``import dynrnn.tf1 as tf``.
 
-This module is TensorFlow's top namespace; ``dynrnn run script.py`` and :func:`install` let ``import tensorflow`` resolve
-to it. What it does not have raises an ``AttributeError`` that names the symbol and the nearest there is.
+This module is TensorFlow's top namespace; ``dynrnn run script.py`` and :func:`install` let ``import tensorflow``
+resolve to it. What it does not have raises an ``AttributeError`` that names the symbol and the nearest there is.
 """
 
 from dynrnn.tf1 import (

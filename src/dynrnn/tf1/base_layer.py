@@ -1,7 +1,7 @@
 """Where a layer's or cell's variables live: the scoping rules that ``tf.layers`` and RNN cells share.
 
-A layer takes its variable scope at its *first call*, not at its construction: its name, made unique in the scope that is
-current then. From its second call on it finds its variables again wherever it is called.
+A layer takes its variable scope at its *first call*, not at its construction: its name, made unique in the scope that
+is current then. From its second call on it finds its variables again wherever it is called.
 """
 
 from __future__ import annotations

@@ -18,7 +18,6 @@ from dynrnn.tf1.core.graph import Graph, get_default_graph
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.tensor_shape import Dimension, TensorShape
 from dynrnn.tf1.core.variable_scope import variable_scope
-from dynrnn.tf1.rnn_cell import zeros_of_size
 from dynrnn.tf1.rnn_scan import scan_node, scan_until_node
 from dynrnn.tf1.tensor_array import TensorArray
 
@@ -82,7 +81,7 @@ def _holds_arrays(structure: Any) -> bool:
     return any(hasattr(leaf, "_flow_tensor") for leaf in nest.flatten(structure))
 
 
-# --- dynamic_rnn --------------------------------------------------------------------------------------------------------
+# --- dynamic_rnn ------------------------------------------------------------------------------------------------------
 
 
 def dynamic_rnn(
@@ -208,7 +207,7 @@ def _stacked(graph: Graph, tensor: Tensor) -> Tensor:
         ).outputs[0]
 
 
-# --- static_rnn -----------------------------------------------------------------------------------------------------------
+# --- static_rnn -------------------------------------------------------------------------------------------------------
 
 
 def static_rnn(
@@ -325,7 +324,8 @@ def _stack_steps(inputs: Sequence[Any]) -> tuple[Any, int | None]:
             for i, dim in enumerate(x.shape[1:]):
                 if dim.value is None:
                     raise ValueError(
-                        f"Input size (dimension {i} of inputs) must be accessible via shape inference, but saw value None."
+                        f"Input size (dimension {i} of inputs) must be accessible via shape inference, but saw value "
+                        f"None."
                     )
     leaves = [array_ops.stack(list(leaf)) for leaf in zip(*flats, strict=True)]
     return nest.pack_as(inputs[0], leaves), batch.value
@@ -376,7 +376,7 @@ def _after(tensor: Tensor) -> Tensor:
     return graph.create_op("AfterControl", [tensor], None, "Identity").outputs[0]
 
 
-# --- raw_rnn --------------------------------------------------------------------------------------------------------------
+# --- raw_rnn ----------------------------------------------------------------------------------------------------------
 
 
 def raw_rnn(

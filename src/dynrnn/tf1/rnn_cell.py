@@ -2,8 +2,8 @@
 
 There is no formula here. Each class is the cell of the same name with `RNNCell` in front, which overrides the hooks: a
 weight is a variable of the current scope, noise is a random operation, a subscope is a variable scope. The formulas,
-written in torch functions, then record graph operations. Cells that programs derive from `RNNCell` stand beside them and
-nest with them in all wrappers.
+written in torch functions, then record graph operations. Cells that programs derive from `RNNCell` stand beside them
+and nest with them in all wrappers.
 """
 
 from __future__ import annotations
@@ -86,9 +86,9 @@ _ATTRIBUTES = {
 class RNNCell(LayerScope, cells.RNNCell):
     """Base class of cells: ``output, new_state = cell(inputs, state, scope=None)``.
 
-    A program's own cell derives from it, has the properties ``state_size`` and ``output_size``, and defines ``call`` (or
-    ``__call__``) with TensorFlow functions; ``get_variable`` inside makes variables below the cell's scope, which is the
-    snake case of the class's name, made unique at the first call.
+    A program's own cell derives from it, has the properties ``state_size`` and ``output_size``, and defines ``call``
+    (or ``__call__``) with TensorFlow functions; ``get_variable`` inside makes variables below the cell's scope, which
+    is the snake case of the class's name, made unique at the first call.
 
     Args:
         trainable: whether the variables are trained.
@@ -104,6 +104,7 @@ class RNNCell(LayerScope, cells.RNNCell):
     _is_layer = False
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """An object with a cell's attributes even if its constructor makes none."""
         cell = super().__new__(cls)
         # programs' cells do not always call super().__init__()
         cells.RNNCell.__init__(cell)

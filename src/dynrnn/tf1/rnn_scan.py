@@ -172,8 +172,8 @@ def scan_until_node(
     """Unroll until all rows are finished.
 
     Args:
-        step: ``step(time, x, state, loop_state) -> (finished, next_x, next_state, emit, next_loop_state)``, called once.
-        finished: bool vector: rows that do not start.
+        step: ``step(time, x, state, loop_state) -> (finished, next_x, next_state, emit, next_loop_state)``, called
+        once. finished: bool vector: rows that do not start.
         first_input: nest of tensors.
         state: nest of tensors ``[B, ...]``.
         loop_state: nest of tensors and TensorArrays; may be empty.

@@ -52,7 +52,7 @@ def _checked(item: Any, dtype: DType, index: int) -> Any:
     return make_value(array, dtype)
 
 
-def py_func(func: Callable[..., Any], inp: Any, Tout: Any, stateful: bool = True, name: str | None = None) -> Any:  # noqa: N803
+def py_func(func: Callable[..., Any], inp: Any, Tout: Any, stateful: bool = True, name: str | None = None) -> Any:
     """Call ``func`` with numpy arrays when the graph runs.
 
     Args:

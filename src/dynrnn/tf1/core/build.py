@@ -41,7 +41,8 @@ def of_dtype(value: Any, dtype: DType, op_type: str, label: str, reference: str 
     """``value`` as the argument ``label``, of type ``dtype``, of an operation.
 
     Raises:
-        TypeError: a tensor of another dtype; in TensorFlow's words, with the argument ``reference`` that has that dtype.
+        TypeError: a tensor of another dtype; in TensorFlow's words, with the argument ``reference`` that has that
+        dtype.
     """
     if is_symbolic(value) and value.dtype.base_dtype is not dtype:
         expected = f"type {dtype.name} of argument '{reference}'" if reference else f"expected type of {dtype.name}"

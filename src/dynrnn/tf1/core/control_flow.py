@@ -1,8 +1,8 @@
 """Control flow: ``cond``, ``case``, ``while_loop``, ``group`` and their like.
 
-Branches and loop bodies are traced into bodies (:class:`dynrnn.tf1.core.graph.Body`), and one node runs them: the branch
-that is taken, or the loop until its condition fails. The derivative through a node is autograd's, since the bodies'
-kernels run under it like all others.
+Branches and loop bodies are traced into bodies (:class:`dynrnn.tf1.core.graph.Body`), and one node runs them: the
+branch that is taken, or the loop until its condition fails. The derivative through a node is autograd's, since the
+bodies' kernels run under it like all others.
 """
 
 from __future__ import annotations
@@ -166,7 +166,8 @@ def _without_operation(leaf: Any) -> Any:
 def _merged_spec(a: Tensor, b: Tensor) -> Spec:
     if a.dtype.base_dtype is not b.dtype.base_dtype:
         raise ValueError(
-            f"Outputs of true_fn and false_fn must have the same type: {a.dtype.base_dtype.name}, {b.dtype.base_dtype.name}"
+            f"Outputs of true_fn and false_fn must have the same type: {a.dtype.base_dtype.name}, "
+            f"{b.dtype.base_dtype.name}"
         )
     if a.shape.ndims is None or b.shape.ndims is None or a.shape.ndims != b.shape.ndims:
         return a.dtype.base_dtype, TensorShape(None)
@@ -215,7 +216,7 @@ def _chained(pred: Any, function: Callable[[], Any], rest: Callable[[], Any], st
     return lambda: cond(pred, function, rest, strict=strict)
 
 
-# --- while_loop ---------------------------------------------------------------------------------------------------------
+# --- while_loop -------------------------------------------------------------------------------------------------------
 
 
 @register("While", needs_run=True, stateful=True)
@@ -321,7 +322,8 @@ def _build_while(cond: Any, body: Any, loop_vars: Any, invariants: Any, back_pro
             if not tensor.shape.is_compatible_with(shape):
                 raise ValueError(
                     f"The shape invariant specified for {tensor.name} is not compatible with the initial shape of the "
-                    f"loop variable. It enters the loop with shape {tensor.shape}, but the specified shape invariant is "
+                    f"loop variable. It enters the loop with shape {tensor.shape}, but the specified shape invariant "
+                    f"is "
                     f"{shape}."
                 )
         shapes = given
@@ -411,13 +413,14 @@ def _check_invariant(before: Tensor, after: Tensor, shape: TensorShape) -> None:
     )
     if not fits:
         raise ValueError(
-            f"The shape for {before.name} is not an invariant for the loop. It enters the loop with shape {shape}, but has "
+            f"The shape for {before.name} is not an invariant for the loop. It enters the loop with shape {shape}, "
+            f"but has "
             f"shape {after.shape} after one iteration. Provide shape invariants using either the `shape_invariants` "
             "argument of tf.while_loop or set_shape() on the loop variables."
         )
 
 
-# --- order --------------------------------------------------------------------------------------------------------------
+# --- order ------------------------------------------------------------------------------------------------------------
 
 
 def no_op(name: str | None = None) -> Operation:

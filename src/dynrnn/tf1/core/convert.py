@@ -212,9 +212,8 @@ def convert_to_tensor(
 
 def argument(value: Any, dtype: Any = None, name: str = "input") -> Tensor:
     """:func:`convert_to_tensor` for the arguments of operations: a constant is named by the operation that takes it."""
-    if isinstance(value, (Tensor, list, tuple)) or any(isinstance(value, kind) for kind, _ in _CONVERSIONS):
-        if not isinstance(value, (list, tuple)) or _holds_tensor(value):
-            return convert_to_tensor(value, dtype, name)
+    if _holds_tensor(value):
+        return convert_to_tensor(value, dtype, name)
     made = make_value(value, None if dtype is None else as_dtype(dtype).base_dtype)
     return get_default_graph().create_op("Const", [], {"value": made}, name, named_by_user=True).outputs[0]
 

@@ -1,9 +1,9 @@
 """``tf.gradients``: one operation that asks torch's autograd.
 
-TensorFlow builds the derivative as a graph of its own. Here it is a single ``SymbolicGradient`` operation: when it runs,
-the values that it needs were computed in the same run under autograd's eyes (see :mod:`dynrnn.tf1.core.plan`). Gradients
-of gradients work: the inner one is then itself recorded. Whether a gradient exists at all (TensorFlow's ``None``) is
-decided while the graph is built, by following floating-point inputs of differentiable operations.
+TensorFlow builds the derivative as a graph of its own. Here it is a single ``SymbolicGradient`` operation: when it
+runs, the values that it needs were computed in the same run under autograd's eyes (see :mod:`dynrnn.tf1.core.plan`).
+Gradients of gradients work: the inner one is then itself recorded. Whether a gradient exists at all (TensorFlow's
+``None``) is decided while the graph is built, by following floating-point inputs of differentiable operations.
 """
 
 from __future__ import annotations
@@ -182,7 +182,8 @@ def _copies(graph: Graph, edge: list[Tensor], wanted: list[Tensor]) -> dict[Tens
         elif op.definition.differentiable and any(t in made for t in op.inputs):
             if op.definition.stateful:
                 raise NotImplementedError(
-                    f"gradients inside a loop or branch, through '{op.name}' (op: '{op.type}') outside it: compute that "
+                    f"gradients inside a loop or branch, through '{op.name}' (op: '{op.type}') outside it: compute "
+                    f"that "
                     "inside too, or take the gradients outside"
                 )
             copy = graph.create_op(

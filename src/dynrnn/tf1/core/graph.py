@@ -72,7 +72,9 @@ class Graph:
                 if tensor.op._name is None:
                     tensor.op.graph = self  # a constant that nobody has seen yet belongs to whoever takes it
                     continue
-                raise ValueError(f"{tensor} must be from the same graph as the operation {(name or op_type).rstrip('/')}.")
+                raise ValueError(
+                    f"{tensor} must be from the same graph as the operation {(name or op_type).rstrip('/')}."
+                )
             if tensor.op.body is not None and not self._is_inside(tensor.op.body):
                 raise ValueError(
                     f"Cannot use '{tensor.op.name}' as input to '{name or op_type}' because '{tensor.op.name}' is in a "
@@ -152,7 +154,8 @@ class Graph:
         if colon and allow_tensor:
             if not index.isdigit():
                 raise ValueError(
-                    f"The name {name!r} looks a like a Tensor name, but is not a valid one. Tensor names must be of the "
+                    f"The name {name!r} looks a like a Tensor name, but is not a valid one. Tensor names must be of "
+                    f"the "
                     'form "<op_name>:<output_index>".'
                 )
             if op_name not in self._operations:
@@ -458,7 +461,7 @@ def reset_default_graph() -> None:
     _global_graph = Graph()
 
 
-class name_scope:  # noqa: N801 - TensorFlow's name
+class name_scope:
     """``with tf.name_scope(name, default_name, values) as scope``: a name scope of the default graph."""
 
     def __init__(self, name: str | None = None, default_name: str | None = None, values: Any = None) -> None:

@@ -107,8 +107,8 @@ class Operation:
 class Body:
     """A traced sub-graph: ``inputs`` are its placeholders, ``outputs`` its results.
 
-    ``captures`` are the tensors of enclosing graphs that it uses; they become inputs of the node that runs the body, and
-    ``dependencies``, the operations outside that it is to run after, the node's control inputs. ``program`` is the
+    ``captures`` are the tensors of enclosing graphs that it uses; they become inputs of the node that runs the body,
+    and ``dependencies``, the operations outside that it is to run after, the node's control inputs. ``program`` is the
     compiled form, made at the first run.
     """
 

@@ -1,9 +1,9 @@
 """Plans: a set of targets compiled into a straight list of kernel calls.
 
-A plan is made once for each combination of fetches and feeds (:class:`dynrnn.tf1.core.session.Session` caches them), and
-once for each body. It holds the operations that the targets need, in an order in which every operation comes after its
-inputs and control inputs; constants are in their slots beforehand, identities cost nothing, and a value is dropped after
-its last use.
+A plan is made once for each combination of fetches and feeds (:class:`dynrnn.tf1.core.session.Session` caches them),
+and once for each body. It holds the operations that the targets need, in an order in which every operation comes after
+its inputs and control inputs; constants are in their slots beforehand, identities cost nothing, and a value is dropped
+after its last use.
 
 Gradients: a ``SymbolicGradient`` operation asks torch's autograd for the derivatives of values computed earlier in the
 same plan. Only the tensors that a gradient is taken with respect to are made to require grad, right after they are

@@ -77,7 +77,8 @@ class BaseSession:
             raise TypeError(f"target must be a string, but got {target!r}")
         if target:
             raise NotImplementedError(
-                f"sessions on a remote target ({target!r}) are not available in dynrnn; for several processes use torchrun"
+                f"sessions on a remote target ({target!r}) are not available in dynrnn; for several processes use "
+                f"torchrun"
             )
         self._graph = get_default_graph() if graph is None else graph
         self._config = config
@@ -124,7 +125,8 @@ class BaseSession:
 
         Args:
             fetches: a tensor, operation, variable or name, or nested lists, tuples, namedtuples and dicts of them.
-            feed_dict: values for placeholders, or for any other tensor; keys are tensors, variables, names, or tuples of
+            feed_dict: values for placeholders, or for any other tensor; keys are tensors, variables, names, or tuples
+            of
                 these with values of the same structure.
             options: accepted, no effect.
             run_metadata: accepted, no effect.
@@ -256,14 +258,15 @@ def _feed_value(tensor: Tensor, value: Any) -> Any:
         )
     dtype = tensor.dtype.base_dtype
     if dtype == dtypes.string:
-        converted = make_value(value if not isinstance(value, np.ndarray) else value, dtype)
+        converted = make_value(value, dtype)
     elif isinstance(value, torch.Tensor):
         converted = value.detach().cpu().to(dtype.torch_dtype)
     else:
         if isinstance(value, int) and not isinstance(value, bool) and not _fits(value, dtype):
             raise TypeError(
                 f"Type of feed value {value} with type {type(value)} is not compatible with Tensor type "
-                f"{dtype.as_numpy_dtype}. Try explicitly setting the type of the feed tensor to a larger type (e.g. int64)."
+                f"{dtype.as_numpy_dtype}. Try explicitly setting the type of the feed tensor to a larger type (e.g. "
+                f"int64)."
             )
         array = np.asarray(value, dtype=dtype.as_numpy_dtype)
         # torch takes neither negative strides nor read-only memory
@@ -305,14 +308,16 @@ def _to_numpy(value: Any, element: Any) -> Any:
 
 
 class Session(BaseSession):
-    """A session; as a context manager it is the default session, with its graph the default graph, and closes at the end."""
+    """A session; as a context manager it is the default session, with its graph the default graph, and closes at the
+    end."""
 
     _contexts: contextlib.ExitStack | None = None
 
     def __enter__(self) -> Session:
         if self._contexts is not None:
             raise RuntimeError(
-                "Session context managers are not re-entrant. Use `Session.as_default()` if you want to enter a session "
+                "Session context managers are not re-entrant. Use `Session.as_default()` if you want to enter a "
+                "session "
                 "multiple times."
             )
         self._contexts = contextlib.ExitStack()

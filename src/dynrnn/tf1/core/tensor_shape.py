@@ -1,7 +1,8 @@
 """Static shapes: what is known of a tensor's shape while the graph is built.
 
-``TensorShape(None)`` has unknown rank; a ``Dimension`` may be unknown too. The rules are TensorFlow 1's: arithmetic with
-an unknown dimension is unknown, comparing with one gives ``None``, merging incompatible ones raises ``ValueError``.
+``TensorShape(None)`` has unknown rank; a ``Dimension`` may be unknown too. The rules are TensorFlow 1's: arithmetic
+with an unknown dimension is unknown, comparing with one gives ``None``, merging incompatible ones raises
+``ValueError``.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class Dimension:
         elif value is None:
             self._value = None
         else:
-            if isinstance(value, float) or isinstance(value, (str, bytes)):
+            if isinstance(value, (float, str, bytes)):
                 raise TypeError(f"Dimension value must be integer or None, got value {value!r} of type {type(value)}")
             self._value = int(value.__index__() if hasattr(value, "__index__") else value)
             if self._value < 0:

@@ -409,7 +409,7 @@ def get_variable(
     )
 
 
-class variable_scope:  # noqa: N801 - TensorFlow's name
+class variable_scope:
     """``with tf.variable_scope(name) as scope``: a prefix and defaults for ``get_variable``, and a name scope.
 
     Args:

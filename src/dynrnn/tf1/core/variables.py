@@ -1,9 +1,9 @@
 """Variables: values that live in a session.
 
-A variable ``w`` is TensorFlow 1's group of operations: ``w`` (the value itself), ``w/read``, ``w/Assign`` and the tensors
-of its initial value. Reading it while control dependencies are in force makes a read of its own, which sees what the
-dependencies assigned; a plain read sees the value from before the run. An assignment stores a new tensor and never
-changes the old one, so a value read earlier stays what it was.
+A variable ``w`` is TensorFlow 1's group of operations: ``w`` (the value itself), ``w/read``, ``w/Assign`` and the
+tensors of its initial value. Reading it while control dependencies are in force makes a read of its own, which sees
+what the dependencies assigned; a plain read sees the value from before the run. An assignment stores a new tensor and
+never changes the old one, so a value read earlier stays what it was.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class GraphKeys:
     WHILE_CONTEXT = "while_context"
 
 
-# --- operations ---------------------------------------------------------------------------------------------------------
+# --- operations -------------------------------------------------------------------------------------------------------
 
 
 def _infer_read(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
@@ -205,7 +205,8 @@ class Variable(Operators):
             raise ValueError("initial_value must be specified.")
         if collections is not None and not isinstance(collections, (list, tuple, set)):
             raise ValueError(
-                f"collections argument to Variable constructor must be a list, tuple, or set. Got {collections} of type "
+                f"collections argument to Variable constructor must be a list, tuple, or set. Got {collections} of "
+                f"type "
                 f"{type(collections)}"
             )
         self._trainable = True if trainable is None else bool(trainable)
@@ -450,7 +451,7 @@ def _broadcasts(value: TensorShape, variable: TensorShape, exact: bool) -> bool:
 register_conversion(Variable, lambda variable, dtype, name: convert_to_tensor(variable.value(), dtype, name))
 
 
-# --- functions ----------------------------------------------------------------------------------------------------------
+# --- functions --------------------------------------------------------------------------------------------------------
 
 
 def global_variables(scope: str | None = None) -> list[Variable]:

@@ -14,8 +14,8 @@ from dynrnn.tf1.array_ops import concat, reshape
 from dynrnn.tf1.core.gradients import _reachable
 from dynrnn.tf1.core.graph import Operation
 from dynrnn.tf1.core.tensor import Tensor
-from dynrnn.tf1.ops.shape_rules import static_int
 from dynrnn.tf1.core.variables import Variable
+from dynrnn.tf1.ops.shape_rules import static_int
 
 __all__ = ["touched_rows"]
 
