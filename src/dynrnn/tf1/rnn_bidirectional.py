@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from dynrnn import nest
@@ -146,6 +147,28 @@ def _check_stack(cells_fw: Any, cells_bw: Any, states_fw: Any, states_bw: Any) -
             raise ValueError(f"{name} must be a list of state tensors (one per layer).")
 
 
+def _stacked(
+    run: Callable[..., tuple[Any, Any, Any]],
+    cells: tuple[Any, Any],
+    inputs: Any,
+    initial_states: tuple[Any, Any],
+    scope: Any,
+) -> tuple[Any, tuple[Any, ...], tuple[Any, ...]]:
+    """Layers of ``run(scope, cell_fw, cell_bw, inputs, state_fw, state_bw) -> (outputs, state_fw, state_bw)``."""
+    _check_stack(*cells, *initial_states)
+    count = len(cells[0])
+    given_fw, given_bw = (states or [None] * count for states in initial_states)
+    finals = []
+    with variable_scope(scope or "stack_bidirectional_rnn"):
+        for i, layer in enumerate(zip(*cells, given_fw, given_bw, strict=True)):
+            cell_fw, cell_bw, state_fw, state_bw = layer
+            with variable_scope(f"cell_{i}") as cell_scope:
+                inputs, *final = run(cell_scope, cell_fw, cell_bw, inputs, state_fw, state_bw)
+            finals.append(final)
+    states_fw, states_bw = zip(*finals, strict=True)
+    return inputs, states_fw, states_bw
+
+
 def stack_bidirectional_rnn(
     cells_fw: Any,
     cells_bw: Any,
@@ -164,25 +187,11 @@ def stack_bidirectional_rnn(
     Raises:
         ValueError: lists of cells or states that do not fit each other.
     """
-    _check_stack(cells_fw, cells_bw, initial_states_fw, initial_states_bw)
-    states_fw, states_bw = [], []
-    layer = inputs
-    with variable_scope(scope or "stack_bidirectional_rnn"):
-        for i, (cell_fw, cell_bw) in enumerate(zip(cells_fw, cells_bw, strict=True)):
-            with variable_scope(f"cell_{i}") as cell_scope:
-                layer, state_fw, state_bw = static_bidirectional_rnn(
-                    cell_fw,
-                    cell_bw,
-                    layer,
-                    initial_states_fw[i] if initial_states_fw else None,
-                    initial_states_bw[i] if initial_states_bw else None,
-                    dtype,
-                    sequence_length,
-                    scope=cell_scope,
-                )
-            states_fw.append(state_fw)
-            states_bw.append(state_bw)
-    return layer, tuple(states_fw), tuple(states_bw)
+
+    def run(layer: Any, fw: Any, bw: Any, x: Any, state_fw: Any, state_bw: Any) -> tuple[Any, Any, Any]:
+        return static_bidirectional_rnn(fw, bw, x, state_fw, state_bw, dtype, sequence_length, scope=layer)
+
+    return _stacked(run, (cells_fw, cells_bw), inputs, (initial_states_fw, initial_states_bw), scope)
 
 
 def stack_bidirectional_dynamic_rnn(
@@ -206,25 +215,11 @@ def stack_bidirectional_dynamic_rnn(
     Raises:
         ValueError: lists of cells or states that do not fit each other.
     """
-    _check_stack(cells_fw, cells_bw, initial_states_fw, initial_states_bw)
-    states_fw, states_bw = [], []
-    layer = inputs
-    with variable_scope(scope or "stack_bidirectional_rnn"):
-        for i, (cell_fw, cell_bw) in enumerate(zip(cells_fw, cells_bw, strict=True)):
-            with variable_scope(f"cell_{i}"):
-                outputs, (state_fw, state_bw) = bidirectional_dynamic_rnn(
-                    cell_fw,
-                    cell_bw,
-                    layer,
-                    initial_state_fw=initial_states_fw[i] if initial_states_fw else None,
-                    initial_state_bw=initial_states_bw[i] if initial_states_bw else None,
-                    dtype=dtype,
-                    sequence_length=sequence_length,
-                    parallel_iterations=parallel_iterations,
-                    swap_memory=swap_memory,
-                    time_major=time_major,
-                )
-                layer = array_ops.concat(list(outputs), 2)
-            states_fw.append(state_fw)
-            states_bw.append(state_bw)
-    return layer, tuple(states_fw), tuple(states_bw)
+
+    def run(layer: Any, fw: Any, bw: Any, x: Any, state_fw: Any, state_bw: Any) -> tuple[Any, Any, Any]:
+        outputs, (final_fw, final_bw) = bidirectional_dynamic_rnn(
+            fw, bw, x, sequence_length, state_fw, state_bw, dtype, parallel_iterations, swap_memory, time_major
+        )
+        return array_ops.concat(list(outputs), 2), final_fw, final_bw
+
+    return _stacked(run, (cells_fw, cells_bw), inputs, (initial_states_fw, initial_states_bw), scope)

@@ -323,8 +323,7 @@ def _build_while(cond: Any, body: Any, loop_vars: Any, invariants: Any, back_pro
                 raise ValueError(
                     f"The shape invariant specified for {tensor.name} is not compatible with the initial shape of the "
                     f"loop variable. It enters the loop with shape {tensor.shape}, but the specified shape invariant "
-                    f"is "
-                    f"{shape}."
+                    f"is {shape}."
                 )
         shapes = given
     specs = [(t.dtype.base_dtype, s) for t, s in zip(initial, shapes, strict=True)]

@@ -183,8 +183,7 @@ def _copies(graph: Graph, edge: list[Tensor], wanted: list[Tensor]) -> dict[Tens
             if op.definition.stateful:
                 raise NotImplementedError(
                     f"gradients inside a loop or branch, through '{op.name}' (op: '{op.type}') outside it: compute "
-                    f"that "
-                    "inside too, or take the gradients outside"
+                    "that inside too, or take the gradients outside"
                 )
             copy = graph.create_op(
                 op.type,

@@ -317,8 +317,7 @@ class Session(BaseSession):
         if self._contexts is not None:
             raise RuntimeError(
                 "Session context managers are not re-entrant. Use `Session.as_default()` if you want to enter a "
-                "session "
-                "multiple times."
+                "session multiple times."
             )
         self._contexts = contextlib.ExitStack()
         self._contexts.enter_context(self._graph.as_default())

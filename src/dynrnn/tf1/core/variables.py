@@ -206,8 +206,7 @@ class Variable(Operators):
         if collections is not None and not isinstance(collections, (list, tuple, set)):
             raise ValueError(
                 f"collections argument to Variable constructor must be a list, tuple, or set. Got {collections} of "
-                f"type "
-                f"{type(collections)}"
+                f"type {type(collections)}"
             )
         self._trainable = True if trainable is None else bool(trainable)
         self.constraint = constraint
