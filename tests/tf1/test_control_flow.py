@@ -498,6 +498,46 @@ def test_variables_read_under_dependencies_get_their_gradient(session: Any, kind
     assert session.run(other) == 1.0
 
 
+def test_a_variable_trained_inside_a_loop(session: Any) -> None:
+    w = tf.Variable(4.0)
+
+    def step(i: Any) -> Any:
+        value = w.read_value()
+        (gradient,) = tf.gradients(value * value, w)
+        with tf.control_dependencies([w.assign_sub(0.25 * gradient)]):
+            return i + 1
+
+    steps = tf.while_loop(lambda i: w.read_value() > 0.5, step, [0])
+    session.run(w.initializer)
+    # halved in every step, and the test of the loop sees it
+    assert session.run(steps) == 3
+    assert session.run(w) == 0.5
+
+
+def test_gradients_inside_a_loop_of_all_reads_of_a_variable(session: Any) -> None:
+    w = tf.Variable(3.0)
+
+    def step(i: Any, total: Any) -> Any:
+        y = w.read_value() * w * w
+        return i + 1, total + tf.gradients(y, w)[0]
+
+    _, total = tf.while_loop(lambda i, t: i < 2, step, [0, 0.0])
+    session.run(w.initializer)
+    assert session.run(total) == 2 * 27.0
+
+
+def test_a_variable_read_inside_a_loop_that_does_not_change_it(session: Any) -> None:
+    w = tf.Variable(3.0)
+    _, y = tf.while_loop(lambda i, y: i < 2, lambda i, y: (i + 1, y * w.read_value()), [0, 1.0])
+    (gradient,) = tf.gradients(y, w)
+    nested = tf.cond(
+        tf.constant(True), lambda: tf.while_loop(lambda z: z < 5.0, lambda z: z * w.read_value(), [1.0]), lambda: 0.0
+    )
+    session.run(w.initializer)
+    assert session.run([y, gradient]) == [9.0, 6.0]
+    assert session.run([nested, *tf.gradients(nested, w)]) == [9.0, 6.0]
+
+
 def test_an_assignment_before_the_loop_is_seen_in_it(session: Any) -> None:
     w = tf.Variable(3.0)
     with tf.control_dependencies([w.assign(5.0)]):

@@ -158,11 +158,31 @@ def test_stop_gradient(session: Any) -> None:
     _same(session.run(tf.gradients(tf.stop_gradient(x * x) * x, x)), [9.0])
 
 
-def test_the_argument_stop_gradients_is_refused_and_says_what_to_do(session: Any) -> None:
+def test_stop_gradients(session: Any) -> None:
+    a, w = tf.constant(2.0), tf.Variable(3.0)
+    b = 3.0 * a
+    session.run(w.initializer)
+    _same(session.run(tf.gradients(a + b, [a, b], stop_gradients=[a, b])), [1.0, 1.0])
+    _same(session.run(tf.gradients(a + b, [a, b])), [4.0, 1.0])
+    _same(session.run(tf.gradients(b * b, a, stop_gradients=[])), [36.0])
+    c = a * a
+    assert tf.gradients(c * 2.0, a, stop_gradients=c) == [None]
+    _same(session.run(tf.gradients(c * a, [a, c], stop_gradients=[c])), [4.0, 2.0])
+    # below what is stopped
+    d = c * w
+    _same(session.run(tf.gradients(d * d * w, [d, w, a], stop_gradients=[c])[:2]), [2 * 12.0 * 3.0, 3 * 16.0 * 9.0])
+    _same(session.run(tf.gradients(w * w * w, w, stop_gradients=[w])), [27.0])
+    _same(session.run(tf.gradients(a * w.read_value() * w, w, stop_gradients=[w])), [12.0])
+    assert tf.gradients(d * d * w, a, stop_gradients=[c]) == [None]
+    _same(session.run(tf.gradients(a * a, a, stop_gradients=[w])), [4.0])
+
+
+def test_stop_gradients_that_a_loop_depends_on_are_refused() -> None:
     x = tf.constant(3.0)
-    _same(session.run(tf.gradients(x * x, x, stop_gradients=[])), [6.0])
+    y = x * x
+    _, z = tf.while_loop(lambda i, z: i < 2, lambda i, z: (i + 1, z * y), [0, x])
     with pytest.raises(NotImplementedError, match=r"tf\.stop_gradient"):
-        tf.gradients(x * x, x, stop_gradients=[x])
+        tf.gradients(z, x, stop_gradients=[y])
 
 
 # --- grad_ys ----------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -195,6 +196,73 @@ def test_the_dtype_of_a_state_tuple() -> None:
     assert rnn.LSTMStateTuple(one, one).dtype == tf.float32
     with pytest.raises(TypeError, match=r"[Ii]nconsistent"):
         _ = rnn.LSTMStateTuple(one, other).dtype
+
+
+GATES = ("input", "transform", "forget", "output", "state")
+
+CONTRIB: dict[str, tuple[Any, list[str]]] = {
+    "OutputProjectionWrapper": (
+        lambda c: c.OutputProjectionWrapper(c.GRUCell(N), 5),
+        [
+            *(f"gru_cell/{g}/{w}" for g in ("gates", "candidate") for w in ("kernel", "bias")),
+            *("kernel", "bias"),
+        ],
+    ),
+    "InputProjectionWrapper": (
+        lambda c: c.InputProjectionWrapper(c.BasicRNNCell(N), 5),
+        ["kernel", "bias", "basic_rnn_cell/kernel", "basic_rnn_cell/bias"],
+    ),
+    "EmbeddingWrapper": (
+        lambda c: c.EmbeddingWrapper(c.BasicRNNCell(N), 10, 5),
+        ["embedding", "basic_rnn_cell/kernel", "basic_rnn_cell/bias"],
+    ),
+    "LayerNormBasicLSTMCell": (
+        lambda c: c.LayerNormBasicLSTMCell(N),
+        ["kernel", *(f"{gate}/{w}" for gate in GATES for w in ("gamma", "beta"))],
+    ),
+    "LayerNormBasicLSTMCell-plain": (lambda c: c.LayerNormBasicLSTMCell(N, layer_norm=False), ["kernel", "bias"]),
+}
+
+
+@pytest.mark.parametrize("name", CONTRIB)
+def test_names_of_the_cells_of_contrib(name: str) -> None:
+    make, expected = CONTRIB[name]
+    cell = make(tf.contrib.rnn)
+    x = tf.zeros([B, 5, 1], tf.int32) if "Embedding" in name else tf.zeros([B, 5, D])
+    tf.nn.dynamic_rnn(cell, x, dtype=tf.float32)
+    snake = {"O": "output_projection_wrapper", "I": "input_projection_wrapper", "E": "embedding_wrapper"}
+    scope = f"rnn/{snake.get(name[0], 'layer_norm_basic_lstm_cell')}/"
+    assert all(found.startswith(scope) for found in _names())
+    assert sorted(found[len(scope) :] for found in _names()) == sorted(expected)
+    if "Layer" not in name:
+        assert [found[len(scope) :] for found in _names()] == expected
+
+
+def test_names_of_a_highway_wrapper(session: Any) -> None:
+    for couple, own in ((True, ["carry_w", "carry_b"]), (False, ["carry_w", "carry_b", "transform_w", "transform_b"])):
+        with tf.variable_scope(f"couple_{couple}"):
+            _step(tf.contrib.rnn.HighwayWrapper(rnn.BasicRNNCell(D), couple_carry_transform_gates=couple))
+        names = [v.op.name.split("/", 1)[1] for v in tf.global_variables() if v.op.name.startswith(f"couple_{couple}/")]
+        assert names == ["basic_rnn_cell/kernel", "basic_rnn_cell/bias", *own]
+    session.run(tf.global_variables_initializer())
+    biases = {v.op.name: session.run(v) for v in tf.global_variables() if v.op.name.endswith("_b")}
+    assert (biases["couple_False/carry_b"] == 1.0).all() and (biases["couple_False/transform_b"] == -1.0).all()
+
+
+def test_the_arguments_of_constructors_can_be_seen() -> None:
+    spec = inspect.getfullargspec(rnn.BasicLSTMCell.__init__)
+    assert spec.args == ["self", "num_units", "forget_bias", "state_is_tuple", "activation", "reuse", "name", "dtype"]
+    assert "output_keep_prob" in inspect.signature(rnn.DropoutWrapper.__init__).parameters
+    with pytest.raises(TypeError):
+        rnn.BasicLSTMCell(N, nonsense=1)
+
+
+def test_attributes_of_wrappers_and_of_the_stack() -> None:
+    cells = [rnn.GRUCell(N), rnn.LSTMCell(N, num_proj=2)]
+    stack = rnn.MultiRNNCell(cells)
+    assert stack.output_size == 2 and stack.state_size == (N, rnn.LSTMStateTuple(N, 2))
+    concat = rnn.MultiRNNCell([rnn.GRUCell(N), rnn.GRUCell(2)], state_is_tuple=False)
+    assert concat.state_size == N + 2 and concat.zero_state(B, tf.float32).shape.as_list() == [B, N + 2]
 
 
 # --- cells that programs write ----------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ and nest with them in all wrappers.
 from __future__ import annotations
 
 import contextlib
+import inspect
 from typing import Any
 
 import torch
@@ -356,6 +357,19 @@ class _Wrapper(RNNCell):
         return _cell_zero_state(self.cell, batch_size, dtype)
 
 
+def _with_signature(kind: Any) -> Any:
+    """Give the class a constructor whose arguments can be seen: programs ask whether there is a ``reuse``."""
+    formula = next(k for k in kind.__mro__ if k.__module__.startswith("dynrnn.cells.") and "__init__" in vars(k))
+    construct = kind.__init__
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        construct(self, *args, **kwargs)
+
+    setattr(__init__, "__signature__", inspect.signature(formula.__init__))  # noqa: B010 - functions have no such field
+    kind.__init__ = __init__
+    return kind
+
+
 def _constant_or_self(value: Any) -> Any:
     known = constant_value(value) if isinstance(value, Tensor) else None
     return value if known is None else float(known)
@@ -367,34 +381,40 @@ def _cell_zero_state(cell: Any, batch_size: Any, dtype: DType) -> Any:
     return zeros_of_size(cell.state_size, batch_size, dtype)
 
 
+@_with_signature
 class BasicRNNCell(RNNCell, cells.BasicRNNCell):
     """`dynrnn.cells.BasicRNNCell` in a graph."""
 
     _is_layer = True
 
 
+@_with_signature
 class GRUCell(RNNCell, cells.GRUCell):
     """`dynrnn.cells.GRUCell` in a graph."""
 
     _is_layer = True
 
 
+@_with_signature
 class BasicLSTMCell(RNNCell, cells.BasicLSTMCell):
     """`dynrnn.cells.BasicLSTMCell` in a graph."""
 
     _is_layer = True
 
 
+@_with_signature
 class LSTMCell(RNNCell, cells.LSTMCell):
     """`dynrnn.cells.LSTMCell` in a graph."""
 
     _is_layer = True
 
 
+@_with_signature
 class LayerNormBasicLSTMCell(RNNCell, cells.LayerNormBasicLSTMCell):
     """`dynrnn.cells.LayerNormBasicLSTMCell` in a graph."""
 
 
+@_with_signature
 class MultiRNNCell(RNNCell, cells.MultiRNNCell):
     """`dynrnn.cells.MultiRNNCell` in a graph."""
 
@@ -408,6 +428,7 @@ class MultiRNNCell(RNNCell, cells.MultiRNNCell):
         return [v for cell in dict.fromkeys(self.cells) if isinstance(cell, LayerScope) for v in cell._all_variables()]
 
 
+@_with_signature
 class DropoutWrapper(_Wrapper, cells.DropoutWrapper):
     """`dynrnn.cells.DropoutWrapper` in a graph; every run of a session draws its masks."""
 
@@ -433,22 +454,27 @@ class DropoutWrapper(_Wrapper, cells.DropoutWrapper):
         return super().call(inputs, state)
 
 
+@_with_signature
 class ResidualWrapper(_Wrapper, cells.ResidualWrapper):
     """`dynrnn.cells.ResidualWrapper` in a graph."""
 
 
+@_with_signature
 class HighwayWrapper(_Wrapper, cells.HighwayWrapper):
     """`dynrnn.cells.HighwayWrapper` in a graph."""
 
 
+@_with_signature
 class InputProjectionWrapper(_Wrapper, cells.InputProjectionWrapper):
     """`dynrnn.cells.InputProjectionWrapper` in a graph."""
 
 
+@_with_signature
 class OutputProjectionWrapper(_Wrapper, cells.OutputProjectionWrapper):
     """`dynrnn.cells.OutputProjectionWrapper` in a graph."""
 
 
+@_with_signature
 class EmbeddingWrapper(_Wrapper, cells.EmbeddingWrapper):
     """`dynrnn.cells.EmbeddingWrapper` in a graph; the scope's initializer, if it has one, goes before the default."""
 

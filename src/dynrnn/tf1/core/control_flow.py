@@ -43,10 +43,17 @@ def _body_input() -> Any:
 
 def trace(graph: Graph, specs: Sequence[Spec], function: Callable[..., Sequence[Tensor]]) -> Body:
     """Trace ``function`` on inputs of the given dtypes and shapes; it returns the list of the body's outputs."""
+    body, outputs = _traced(graph, specs, function)
+    body.seal(outputs)
+    return body
+
+
+def _traced(
+    graph: Graph, specs: Sequence[Spec], function: Callable[..., Sequence[Tensor]]
+) -> tuple[Body, Sequence[Tensor]]:
     with graph.trace_body() as body:
         body.inputs = [graph.create_op("BodyInput", [], None, "arg", specs=[spec]).outputs[0] for spec in specs]
-        body.seal(function(*body.inputs))
-    return body
+        return body, function(*body.inputs)
 
 
 def to_tensors(structure: Any) -> list[Tensor]:
@@ -350,8 +357,9 @@ def _build_while(cond: Any, body: Any, loop_vars: Any, invariants: Any, back_pro
         result_structure.append(result)
         return outputs
 
-    cond_body = trace(graph, specs, lambda *tensors: [convert_to_tensor(call(cond, tensors), dtypes.bool_)])
+    cond_body, test = _traced(graph, specs, lambda *tensors: [convert_to_tensor(call(cond, tensors), dtypes.bool_)])
     loop_body = trace(graph, specs, traced_body)
+    cond_body.seal(test, loop_body)
     node = graph.create_op(
         "While",
         [*initial, *cond_body.captures, *loop_body.captures],

@@ -214,12 +214,13 @@ _BY_ENUM: dict[int, DType] = {d.as_datatype_enum: d for d in _BY_NAME.values()}
 _BY_NAME.update({"half": float16, "double": float64, "float": float32})
 
 
-def as_dtype(value: Any) -> DType:
+def as_dtype(type_value: Any) -> DType:
     """The ``DType`` meant by a DType, a name, a numpy, torch or Python type, or TensorFlow's number of it.
 
     Raises:
         TypeError: when there is none.
     """
+    value = type_value
     if isinstance(value, DType):
         return value
     if isinstance(value, str) and value in _BY_NAME:

@@ -84,7 +84,7 @@ def gradients(
         grad_ys: factors for the ``ys``, same structure; None stands for ones.
         name: name scope of the results.
         colocate_gradients_with_ops, gate_gradients, aggregation_method: accepted; they change no result.
-        stop_gradients: not available.
+        stop_gradients: tensors and variables to be taken as constants: nothing flows through them to what is before.
         unconnected_gradients: "none" or "zero".
 
     Returns:
@@ -93,10 +93,9 @@ def gradients(
     Raises:
         ValueError: ``grad_ys`` of another length.
         TypeError: a complex y without its grad_y.
-        NotImplementedError: with ``stop_gradients``; use ``tf.stop_gradient`` in the graph.
+        NotImplementedError: a loop, branch or RNN between ``stop_gradients`` and the ``ys``; or, for gradients taken
+            inside one, outside it between ``xs`` and what it uses.
     """
-    if stop_gradients is not None and (not isinstance(stop_gradients, (list, tuple)) or len(stop_gradients)):
-        raise NotImplementedError("gradients(stop_gradients=...) is not available; put tf.stop_gradient into the graph")
     y_list = [convert_to_tensor(y) for y in _listed(ys)]
     x_list = _listed(xs)
     g_list = [None] * len(y_list) if grad_ys is None else _listed(grad_ys)
@@ -113,7 +112,10 @@ def gradients(
         factors = [
             None if g is None else convert_to_tensor(g, y.dtype.base_dtype) for y, g in zip(y_list, g_list, strict=True)
         ]
-        results = _gradients(y_list, x_list, factors)
+        sources = x_list
+        if stop_gradients is not None and _listed(stop_gradients):
+            y_list, sources = _with_stops(y_list, x_list, _listed(stop_gradients))
+        results = _gradients(y_list, sources, factors)
         if unconnected == "zero":
             from dynrnn.tf1.array_ops import zeros_like
 
@@ -126,20 +128,40 @@ def _gradients(ys: list[Tensor], xs: list[Any], factors: list[Tensor | None]) ->
     body = graph.current_body
     if body is not None and all(t.op.body is not body for t in [*ys, *factors] if t is not None):
         # nothing of it is made in this loop or branch: it belongs outside, where y is
-        with graph.enclosing_body():
+        with graph.outside_of(body):
             return _gradients(ys, xs, factors)
     reached = _reachable(ys)
     sources = [_sources(x, reached) for x in xs]
-    inner = [i for i, found in enumerate(sources) if found and found[0].op.body is body]
-    results: list[Tensor | None] = [None] * len(xs)
-    if inner:
-        for i, tensor in zip(inner, _create(graph, ys, factors, [sources[i] for i in inner]), strict=True):
-            results[i] = tensor
+    inner = [[t for t in found if t.op.body is body] for found in sources]
+    live = [i for i, found in enumerate(inner) if found]
+    parts: list[list[Tensor]] = [[] for _ in xs]
+    if live:
+        for i, tensor in zip(live, _create(graph, ys, factors, [inner[i] for i in live]), strict=True):
+            parts[i].append(tensor)
     for i, found in enumerate(sources):
-        if found and body is not None and i not in inner:
-            changed, their_factors = _with_path_inside(body, ys, factors, reached, found)
-            (results[i],) = _create(graph, changed, their_factors, [found])
-    return results
+        outer = [t for t in found if t.op.body is not body]
+        if outer and body is not None:
+            changed, their_factors = _with_path_inside(body, ys, factors, reached, outer)
+            parts[i].extend(_create(graph, changed, their_factors, [outer]))
+    return [_sum(graph, terms) for terms in parts]
+
+
+def _sum(graph: Graph, terms: list[Tensor]) -> Tensor | None:
+    if len(terms) < 2:
+        return terms[0] if terms else None
+    return graph.create_op("AddN", terms, None, "AddN").outputs[0]
+
+
+def _with_stops(ys: list[Tensor], xs: list[Any], stops: list[Any]) -> tuple[list[Tensor], list[Any]]:
+    """``ys`` computed again from constants in the place of ``stops``, and what the ``xs`` are there."""
+    graph, reached = ys[0].graph, _reachable(ys)
+    constants = {
+        t: graph.create_op("StopGradient", [t], None, "StopGradient").outputs[0]
+        for stop in stops
+        for t in _sources(stop, reached)
+    }
+    copies = _copies(graph, ys, constants, "with stop_gradients, put tf.stop_gradient into the graph")
+    return [copies.get(y, y) for y in ys], [[copies.get(t, t) for t in _sources(x, reached)] for x in xs]
 
 
 def _with_path_inside(
@@ -157,16 +179,20 @@ def _with_path_inside(
         for t in user.op.inputs
         if t in reached and t.op.body is not body
     ]
-    copies = _copies(body.graph, edge, wanted)
+    advice = "inside a loop or branch, compute that inside too, or take the gradients outside"
+    copies = _copies(body.graph, edge, {t: t for t in wanted}, advice)
     taken = [t for t in dict.fromkeys(edge) if t in copies]
     if all(copies[t] is t for t in taken):
         return ys, factors
     return [copies[t] for t in taken], list(_create(body.graph, ys, factors, [[t] for t in taken]))
 
 
-def _copies(graph: Graph, edge: list[Tensor], wanted: list[Tensor]) -> dict[Tensor, Tensor]:
-    """For those of ``edge`` that depend on ``wanted``: the same value, computed in the current body from ``wanted``."""
-    made: dict[Tensor, Tensor] = {t: t for t in wanted}
+def _copies(graph: Graph, edge: list[Tensor], start: dict[Tensor, Tensor], advice: str) -> dict[Tensor, Tensor]:
+    """For what ``edge`` depends on: the same value, computed in the current body from the values of ``start``.
+
+    What does not depend on a key of ``start`` is left out.
+    """
+    made = dict(start)
     order: list[tuple[Tensor, bool]] = [(t, False) for t in reversed(edge)]
     done: set[Tensor] = set()
     while order:
@@ -182,8 +208,7 @@ def _copies(graph: Graph, edge: list[Tensor], wanted: list[Tensor]) -> dict[Tens
         elif op.definition.differentiable and any(t in made for t in op.inputs):
             if op.definition.stateful:
                 raise NotImplementedError(
-                    f"gradients inside a loop or branch, through '{op.name}' (op: '{op.type}') outside it: compute "
-                    "that inside too, or take the gradients outside"
+                    f"gradients through '{op.name}' (op: '{op.type}'), which would have to run twice; {advice}"
                 )
             copy = graph.create_op(
                 op.type,
@@ -233,7 +258,9 @@ def _reachable(ys: Sequence[Tensor]) -> dict[Tensor, None]:
 
 
 def _sources(x: Any, reached: dict[Tensor, None]) -> list[Tensor]:
-    """The reached tensors that stand for ``x``; a variable may have been read several times."""
+    """The reached tensors that stand for ``x``; a variable may have been read several times, as a list of tensors."""
+    if isinstance(x, list):
+        return [t for t in x if t in reached]
     if isinstance(x, Variable):
         found = [t for t in reached if t.op.type in ("VariableV2", "ReadVariable") and t.op.attrs["variable"] is x]
         return found

@@ -344,18 +344,15 @@ class Graph:
             self._body, self._control_stack = saved
 
     @contextlib.contextmanager
-    def enclosing_body(self) -> Iterator[None]:
-        """Leave the innermost body, and with it the control dependencies on what is inside it."""
-        inner = self._body
-        if inner is None:
-            raise RuntimeError("no body is being traced; this is a bug")
-        saved = self._control_stack
-        self._body = inner.parent
-        self._control_stack = [[op for op in ops if op.body is not inner] for ops in saved]
+    def outside_of(self, body: Body) -> Iterator[None]:
+        """Go where ``body`` is from inside it, and leave the control dependencies on what is inside it."""
+        saved = self._body, self._control_stack
+        self._body = body.parent
+        self._control_stack = [[op for op in ops if op.body is not body] for ops in self._control_stack]
         try:
             yield
         finally:
-            self._body, self._control_stack = inner, saved
+            self._body, self._control_stack = saved
 
     @property
     def current_body(self) -> Body | None:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Body", "Operation", "session_for"]
 
+# types that look at a variable without changing it
+_READS = frozenset({"VariableV2", "ReadVariable", "IsVariableInitialized"})
+
 
 class Operation:
     """A node of the graph: a type, inputs, attributes and outputs.
@@ -86,6 +89,14 @@ class Operation:
         values = [v for value in self.attrs.values() for v in (value if isinstance(value, tuple) else (value,))]
         return [value for value in values if isinstance(value, Body)]
 
+    @property
+    def changes(self) -> set[Any]:
+        """The variables that it, or what it runs, writes to."""
+        inside = {variable for body in self.bodies for variable in body.changes}
+        if self.type in _READS or "variable" not in self.attrs:
+            return inside
+        return {self.attrs["variable"], *self.attrs.get("slots", ()), *inside}
+
     def run(self, feed_dict: Any = None, session: Any = None) -> None:
         """Run the operation in ``session`` or the default one."""
         session_for("execute operation", "run", session, self.graph).run(self, feed_dict)
@@ -108,8 +119,8 @@ class Body:
     """A traced sub-graph: ``inputs`` are its placeholders, ``outputs`` its results.
 
     ``captures`` are the tensors of enclosing graphs that it uses; they become inputs of the node that runs the body,
-    and ``dependencies``, the operations outside that it is to run after, the node's control inputs. ``program`` is the
-    compiled form, made at the first run.
+    and ``dependencies``, the operations outside that it is to run after, the node's control inputs. ``changes`` are the
+    variables that it writes to. ``program`` is the compiled form, made at the first run.
     """
 
     def __init__(self, graph: Graph, parent: Body | None) -> None:
@@ -119,12 +130,35 @@ class Body:
         self.outputs: list[Tensor] = []
         self.captures: list[Tensor] = []
         self.dependencies: list[Operation] = []
+        self.changes: set[Any] = set()
         self.program: Any = None
 
-    def seal(self, outputs: Sequence[Tensor]) -> None:
-        """Fix the outputs and find the captures: every outside tensor that an output depends on."""
+    def seal(self, outputs: Sequence[Tensor], partner: Body | None = None) -> None:
+        """Fix the outputs and find the captures: every outside tensor that an output depends on.
+
+        A variable that neither this body nor its ``partner`` (the other one of the same loop) writes to is read outside
+        and handed in, so that gradients flow to it.
+        """
         self.outputs = list(outputs)
-        seen_ops: set[Operation] = set()
+        inside, _, _ = self._walk()
+        self.changes = {variable for op in inside for variable in op.changes}
+        constant = [
+            op
+            for op in inside
+            if op.type == "ReadVariable"
+            and not op.attrs.get("here")
+            and op.attrs["variable"] not in self.changes | (set() if partner is None else partner.changes)
+        ]
+        for op in constant:
+            with self.graph.outside_of(self):
+                # a read of its own: gradients taken inside count it apart from others
+                op.inputs = [op.attrs["variable"].read_outside()]
+            op.type, op.definition, op.attrs = "Identity", registry.lookup("Identity"), {}
+        _, self.captures, self.dependencies = self._walk()
+
+    def _walk(self) -> tuple[list[Operation], list[Tensor], list[Operation]]:
+        """The operations inside that the outputs depend on, and the tensors and operations outside."""
+        inside: dict[Operation, None] = {}
         captured: dict[Tensor, None] = {}
         before: dict[Operation, None] = {}
         stack: list[Any] = list(reversed(self.outputs))
@@ -137,13 +171,12 @@ class Body:
                 else:
                     before.setdefault(item)
                 continue
-            if op in seen_ops:
+            if op in inside:
                 continue
-            seen_ops.add(op)
+            inside[op] = None
             stack.extend(reversed(op.control_inputs))
             stack.extend(reversed(op.inputs))
-        self.captures = list(captured)
-        self.dependencies = list(before)
+        return list(inside), list(captured), list(before)
 
 
 def session_for(what: str, method: str, session: Any, graph: Graph) -> Any:

@@ -110,7 +110,8 @@ def _variable(run: Any, *, variable: Variable) -> torch.Tensor:
 
 
 @register("ReadVariable", _infer_read, stateful=True, needs_run=True)
-def _read(run: Any, *, variable: Variable) -> torch.Tensor:
+def _read(run: Any, *, variable: Variable, here: bool = False) -> torch.Tensor:
+    """``here``: the read stays in the body that it is made in, see :meth:`~dynrnn.tf1.core.operation.Body.seal`."""
     return read_value(run, variable)
 
 
@@ -293,43 +294,32 @@ class Variable(Operators):
 
     def value(self) -> Tensor:
         """The value as a tensor."""
-        if self._graph.control_dependencies_in_force and self._graph is get_default_graph():
-            return self.read_value()
+        graph = get_default_graph()
+        if graph is self._graph and graph.control_dependencies_in_force:
+            return self._read(named_by_user=True)
         return self._snapshot
 
     def read_value(self) -> Tensor:
         """The value at the time when this very operation runs, that is after its control dependencies."""
-        graph = get_default_graph()
-        if graph.current_body is None or self._is_assigned_in_body(graph):
-            return self._read_here()
-        # read before the loop or branch and handed in, so that gradients flow to the variable
-        with graph.enclosing_body():
-            return self.read_value()
+        return self._read()
 
-    def _read_here(self) -> Tensor:
-        return get_default_graph().create_op("ReadVariable", [], {"variable": self}, "read").outputs[0]
+    def read_outside(self) -> Tensor:
+        """A read for a body that does not change the variable."""
+        return self._read(named_by_user=True)
 
-    def _is_assigned_in_body(self, graph: Graph) -> bool:
-        """Whether a control dependency inside the current body assigns the variable."""
-        seen: set[Operation] = set()
-        stack = [op for op in graph.control_dependencies_in_force if op.body is graph.current_body]
-        while stack:
-            op = stack.pop()
-            if op in seen or op.body is None:
-                continue
-            seen.add(op)
-            if op.attrs.get("variable") is self and op.type.startswith("Assign"):
-                return True
-            stack += [*op.control_inputs, *(tensor.op for tensor in op.inputs)]
-            stack += [tensor.op for body in op.bodies for tensor in body.outputs]
-        return False
+    def _read(self, named_by_user: bool = False, **attrs: Any) -> Tensor:
+        return (
+            get_default_graph()
+            .create_op("ReadVariable", [], {"variable": self, **attrs}, "read", named_by_user=named_by_user)
+            .outputs[0]
+        )
 
     def initialized_value(self) -> Tensor:
         """The value if there is one by then, else the initial value."""
         from dynrnn.tf1.core.control_flow import cond
 
         # not read unless it is there
-        return cond(is_variable_initialized(self), self._read_here, lambda: self._safe_initial_value)
+        return cond(is_variable_initialized(self), lambda: self._read(here=True), lambda: self._safe_initial_value)
 
     def eval(self, session: Any = None) -> Any:
         """The value in ``session`` or the default session."""

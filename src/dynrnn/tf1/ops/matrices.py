@@ -407,7 +407,9 @@ def _infer_qr(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
 
 @operation("Qr", "input:T", _infer_qr, T=SOLVABLE)
 def _qr(x: torch.Tensor, *, full_matrices: bool) -> list[torch.Tensor]:
-    return list(torch.linalg.qr(x, "complete" if full_matrices else "reduced"))
+    # half precision is computed in single
+    wide = x.float() if x.dtype is torch.float16 else x
+    return [part.to(x.dtype) for part in torch.linalg.qr(wide, "complete" if full_matrices else "reduced")]
 
 
 def qr(input: Any, full_matrices: bool = False, name: str | None = None) -> tuple[Tensor, Tensor]:

@@ -323,6 +323,8 @@ def _roll(value: Any, shift: torch.Tensor, axis: torch.Tensor) -> Any:
     for a in axes:
         if not -len(value.shape) <= a < len(value.shape):
             raise ValueError(f"axis {a} is out of range")
+    if not axes:
+        return value
     return np.roll(value, shifts, axes) if isinstance(value, np.ndarray) else torch.roll(value, shifts, axes)
 
 

@@ -103,13 +103,13 @@ def _put(base: torch.Tensor, rows: torch.Tensor, updates: torch.Tensor, how: str
     if how in ("add", "sub"):
         return base.index_add(0, rows, updates, alpha=1 if how == "add" else -1)
     if how == "div":
-        if base.is_floating_point() or base.is_complex():
-            return base.index_reduce(0, rows, 1 / updates, "prod")
         result = base.clone()
+        mode = None if base.is_floating_point() or base.is_complex() else "trunc"
         for row, update in zip(rows.tolist(), updates, strict=True):
-            result[row] = torch.div(result[row], update, rounding_mode="trunc")
+            result[row] = torch.div(result[row], update, rounding_mode=mode)
         return result
-    return base.index_reduce(0, rows, updates, {"mul": "prod", "min": "amin", "max": "amax"}[how])
+    index = rows.reshape(-1, *[1] * (base.dim() - 1)).expand(updates.shape)
+    return base.scatter_reduce(0, index, updates, {"mul": "prod", "min": "amin", "max": "amax"}[how])
 
 
 def _put_nd(base: torch.Tensor, indices: torch.Tensor, updates: torch.Tensor, how: str) -> torch.Tensor:

@@ -199,7 +199,7 @@ def _checked_index(item: Any) -> Any:
         item = item.value
     if isinstance(item, np.ndarray) and item.ndim == 0:
         item = item[()]
-    if isinstance(item, (int, np.integer)) and not isinstance(item, (bool, np.bool_)):
+    if isinstance(item, (int, np.integer)):
         return int(item)
     if isinstance(item, (Tensor, Variable)):
         kind = item.dtype.base_dtype
