@@ -154,6 +154,8 @@ from dynrnn.tf1.ops.matrices import (
 from dynrnn.tf1.ops.ordering import bincount, confusion_matrix, cumprod, cumsum, cumulative_logsumexp
 from dynrnn.tf1.ops.products import adjoint, cross, einsum, matmul, matvec, norm, normalize, tensordot
 from dynrnn.tf1.ops.reducing import (
+    arg_max,
+    arg_min,
     argmax,
     argmin,
     count_nonzero,
@@ -180,6 +182,8 @@ __all__ = [
     "add_n",
     "adjoint",
     "angle",
+    "arg_max",
+    "arg_min",
     "argmax",
     "argmin",
     "asin",
@@ -383,9 +387,6 @@ EXPORTS: dict[str, Any] = {
         for name in __all__
         if name not in ("EXPORTS", "operators") and name not in _ELSEWHERE
     },
-    "arg_max": argmax,
-    "arg_min": argmin,
-    "floor_mod": floormod,
     "mod": floormod,
 }
 """What each function is called in ``tf``."""

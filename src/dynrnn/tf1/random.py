@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dynrnn.tf1._namespace import missing
-from dynrnn.tf1.ops.joining import split
 from dynrnn.tf1.ops.sampling import (
     categorical,
     get_seed,
@@ -29,7 +28,6 @@ __all__ = [
     "poisson",
     "set_random_seed",
     "shuffle",
-    "split",
     "stateless_normal",
     "stateless_truncated_normal",
     "stateless_uniform",

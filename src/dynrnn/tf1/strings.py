@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dynrnn.tf1._namespace import missing
-from dynrnn.tf1.ops.joining import split
 from dynrnn.tf1.ops.texts import as_string, reduce_join, regex_replace, substr
 from dynrnn.tf1.ops.texts import string_join as join
 from dynrnn.tf1.ops.texts import string_length as length
@@ -19,7 +18,6 @@ __all__ = [
     "lower",
     "reduce_join",
     "regex_replace",
-    "split",
     "strip",
     "substr",
     "to_number",

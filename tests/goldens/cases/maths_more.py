@@ -876,6 +876,17 @@ row(
     ],
 )
 row(
+    "strings/units",
+    lambda tf: [
+        tf.strings.length(["häh", ""], unit="UTF8_CHAR"),
+        tf.strings.length("häh"),
+        tf.strings.upper("häh", encoding="utf-8"),
+        tf.strings.lower("HÄH"),
+        tf.substr("häh", 1, 2, unit="UTF8_CHAR"),
+        tf.substr(["hello", "world"], [1, -3], [2, 9]),
+    ],
+)
+row(
     "strings/reduce_join",
     lambda tf: [
         tf.reduce_join([["a", "b"], ["c", "d"]], 0),

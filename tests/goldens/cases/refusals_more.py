@@ -425,6 +425,7 @@ fails("run/range", lambda tf, x: tf.range(5, x), 2, "Requires start <= limit whe
 fails("run/range-zero", lambda tf, x: tf.range(0, 5, x), 0, "Requires delta != 0", dtype="int32")
 fails("run/one_hot", lambda tf, x: tf.one_hot([1], x), -1, "depth must be non-negative", dtype="int32")
 fails("run/reduce", lambda tf, x: tf.reduce_sum(x, 1), [1, 2], "Invalid reduction dimension")
+fails("run/reduce-twice", lambda tf, x: tf.reduce_sum(x, [0, -1]), [1, 2], "Axes contains duplicate dimension: 0")
 fails("run/reduce-fed", lambda tf, x: tf.reduce_sum([1.0], x), 1, "Invalid reduction dimension", dtype="int32")
 fails("run/argmax", lambda tf, x: tf.argmax(x, 1), [1, 2], "Expected dimension in the range [-1, 1), but got 1")
 fails("run/argmax-empty", lambda tf, x: tf.argmax(x, 0), [], "Reduction axis 0 is empty in shape [0]")

@@ -17,7 +17,7 @@ from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.tensor_shape import TensorShape, as_shape
 from dynrnn.tf1.core.torch_bridge import translates
 from dynrnn.tf1.ops.inputs import identity
-from dynrnn.tf1.ops.shape_rules import merge
+from dynrnn.tf1.ops.shape_rules import broadcasting, listed, merge
 from dynrnn.tf1.ops.signature import (
     BITS,
     COMPLEX,
@@ -28,6 +28,7 @@ from dynrnn.tf1.ops.signature import (
     Types,
     create,
     operation,
+    types_of,
 )
 
 __all__ = [
@@ -71,22 +72,7 @@ Build = Callable[..., Tensor]
 _ADDABLE = Types(
     ("bfloat16", "float16", "float32", "float64", *BITS.names[4:], *BITS.names[:4], *COMPLEX.names, "string")
 )
-_ORDERED = Types(
-    (
-        "bfloat16",
-        "float16",
-        "float32",
-        "float64",
-        "int8",
-        "uint8",
-        "int16",
-        "uint16",
-        "int32",
-        "uint32",
-        "int64",
-        "uint64",
-    )
-)
+_ORDERED = types_of("bfloat16 float16 float32 float64 int8 uint8 int16 uint16 int32 uint32 int64 uint64")
 _MODULAR = Types((*BITS.names, *FLOATS.names))
 _POWERS = Types(("bfloat16", "float32", "float16", "float64", "int8", "int16", "int32", "int64", *COMPLEX.names))
 _DIFFERENCES = Types((*FLOATS.names, "int32", "int64", *COMPLEX.names))
@@ -102,7 +88,7 @@ def _binary(
     arguments: str = "x:T y:T",
 ) -> Build:
     """Register ``kernel`` as ``op_type`` and give the function that builds it."""
-    operation(op_type, arguments, broadcast, differentiable=differentiable, T=types)(_checked(kernel))
+    operation(op_type, arguments, broadcast, differentiable=differentiable, T=types)(broadcasting(kernel))
 
     def build(x: Any, y: Any, name: str | None = None) -> Tensor:
         return create(op_type, name, x, y)
@@ -116,26 +102,6 @@ def _binary(
 
 def _two_arguments(build: Build) -> Build:
     return lambda input, other: build(input, other)
-
-
-def _checked(kernel: Callable[..., Any]) -> Callable[..., Any]:
-    """``kernel`` with TensorFlow's message where shapes do not fit."""
-
-    def run(x: Any, y: Any) -> Any:
-        try:
-            return kernel(x, y)
-        except RuntimeError:
-            try:
-                np.broadcast_shapes(tuple(x.shape), tuple(y.shape))
-            except ValueError:
-                raise ValueError(f"Incompatible shapes: {_listed(x)} vs. {_listed(y)}") from None
-            raise
-
-    return run
-
-
-def _listed(x: Any) -> str:
-    return "[" + ",".join(map(str, x.shape)) + "]"
 
 
 def _add(x: Any, y: Any) -> Any:
@@ -252,7 +218,7 @@ _zeta = _binary("Zeta", torch.special.zeta, FLOATS, "Hurwitz zeta function.", ar
 _nextafter = _binary(
     "NextAfter",
     torch.nextafter,
-    Types(("float64", "float32")),
+    types_of("float64 float32"),
     "The number next to x1 on the way to x2.",
     differentiable=False,
     arguments="x1:T x2:T",
@@ -279,7 +245,7 @@ def _polygamma_kernel(a: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 _polygamma = _binary(
     "Polygamma",
     _polygamma_kernel,
-    Types(("float32", "float64")),
+    types_of("float32 float64"),
     "The a-th derivative of ``digamma`` (whole a).",
     arguments="a:T x:T",
 )
@@ -361,7 +327,7 @@ def _add_n(*values: torch.Tensor) -> torch.Tensor:
         if value.shape != values[0].shape:
             raise ValueError(
                 f"Inputs to operation AddN of type AddN must have the same size and shape.  Input 0: "
-                f"{_listed(values[0])} != input {i}: {_listed(value)}"
+                f"{listed(values[0])} != input {i}: {listed(value)}"
             )
     total = values[0]
     for value in values[1:]:

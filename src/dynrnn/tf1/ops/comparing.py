@@ -13,8 +13,9 @@ from dynrnn.tf1.core.infer import broadcast_bool
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.torch_bridge import translates
 from dynrnn.tf1.core.variables import Variable
-from dynrnn.tf1.ops.arithmetic import _checked, bitwise_and, bitwise_or, bitwise_xor
+from dynrnn.tf1.ops.arithmetic import bitwise_and, bitwise_or, bitwise_xor
 from dynrnn.tf1.ops.elementwise import invert, logical_not
+from dynrnn.tf1.ops.shape_rules import broadcasting
 from dynrnn.tf1.ops.signature import REALS, Types, create, operation
 
 __all__ = [
@@ -44,7 +45,7 @@ def _comparison(
     types: Types = REALS,
     arguments: str = "x:T y:T",
 ) -> Build:
-    operation(op_type, arguments, broadcast_bool, differentiable=False, T=types)(_checked(kernel))
+    operation(op_type, arguments, broadcast_bool, differentiable=False, T=types)(broadcasting(kernel))
 
     def build(x: Any, y: Any, name: str | None = None) -> Tensor:
         return create(op_type, name, x, y)

@@ -15,7 +15,17 @@ from dynrnn.tf1.core.registry import Spec
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.torch_bridge import translates
 from dynrnn.tf1.ops.shape_rules import infer_bool
-from dynrnn.tf1.ops.signature import BITS, COMPLEX, FLOATS, REALS_AND_COMPLEX, ROUNDABLE, Types, create, operation
+from dynrnn.tf1.ops.signature import (
+    BITS,
+    COMPLEX,
+    FLOATS,
+    REALS_AND_COMPLEX,
+    ROUNDABLE,
+    Types,
+    create,
+    operation,
+    types_of,
+)
 
 __all__ = [
     "abs_",
@@ -224,7 +234,7 @@ def _infer_complex(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec
     return [(as_dtype("complex64" if dtype.name == "float32" else "complex128"), shape)]
 
 
-@operation("Complex", "real:T imag:T", _infer_complex, T=Types(("float32", "float64")))
+@operation("Complex", "real:T imag:T", _infer_complex, T=types_of("float32 float64"))
 def _complex(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return torch.complex(*torch.broadcast_tensors(x, y))
 

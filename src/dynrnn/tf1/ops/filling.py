@@ -23,7 +23,7 @@ from dynrnn.tf1.ops.casting import cast
 from dynrnn.tf1.ops.shape_rules import of_rank, static_int
 from dynrnn.tf1.ops.shaping import reshape
 from dynrnn.tf1.ops.shaping import shape as shape_of
-from dynrnn.tf1.ops.signature import FLOATS, INDEX, Types, create, operation
+from dynrnn.tf1.ops.signature import FLOATS, INDEX, create, operation, types_of
 
 __all__ = ["fill", "lin_space", "linspace", "one_hot", "ones", "ones_like", "range_", "zeros", "zeros_like"]
 
@@ -282,7 +282,7 @@ def _infer_one_hot(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec
     return [(dtype, TensorShape(dims))]
 
 
-_INDICES = Types(("uint8", "int8", "int32", "int64"))
+_INDICES = types_of("uint8 int8 int32 int64")
 
 
 @operation("OneHot", "indices:TI depth:int32 on_value:T off_value:T", _infer_one_hot, differentiable=False, TI=_INDICES)

@@ -18,7 +18,7 @@ from dynrnn.tf1.core.torch_bridge import translates
 from dynrnn.tf1.core.variables import Variable
 from dynrnn.tf1.ops.inputs import identity
 from dynrnn.tf1.ops.shape_rules import at_least_rank, checked_axis, merge, of_rank, static_int, static_ints
-from dynrnn.tf1.ops.signature import INDEX, Types, create, create_many, operation
+from dynrnn.tf1.ops.signature import INDEX, create, create_many, operation, types_of
 
 __all__ = ["concat", "parallel_stack", "split", "stack", "unstack"]
 
@@ -175,7 +175,7 @@ def _infer_split_v(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec
     return specs
 
 
-_SIZES = Types(("int8", "int32", "int64"), dtypes.int64)
+_SIZES = types_of("int8 int32 int64", dtypes.int64)
 
 
 @operation("SplitV", "value:T size_splits:Tlen split_dim:int32", _infer_split_v, Tlen=_SIZES)

@@ -21,7 +21,7 @@ from dynrnn.tf1.ops.filling import ones, zeros
 from dynrnn.tf1.ops.joining import concat
 from dynrnn.tf1.ops.reducing import reduce_sum
 from dynrnn.tf1.ops.shape_rules import at_least_rank, merge, merge_dims
-from dynrnn.tf1.ops.signature import SOLVABLE, Types, create, create_many, operation
+from dynrnn.tf1.ops.signature import SOLVABLE, create, create_many, operation, types_of
 
 __all__ = [
     "cholesky",
@@ -49,7 +49,7 @@ __all__ = [
     "trace",
 ]
 
-_BAND_INDEX = Types(("int32", "int64"), dtypes.int64)
+_BAND_INDEX = types_of("int32 int64", dtypes.int64)
 
 # --- diagonals --------------------------------------------------------------------------------------------------------
 

@@ -19,15 +19,13 @@ from dynrnn.tf1.core.torch_bridge import translates
 from dynrnn.tf1.ops.arithmetic import pow_
 from dynrnn.tf1.ops.elementwise import abs_, conj, sqrt
 from dynrnn.tf1.ops.reducing import reduce_max, reduce_sum
-from dynrnn.tf1.ops.shape_rules import merge, merge_dims, of_rank
+from dynrnn.tf1.ops.shape_rules import listed, merge, merge_dims, of_rank
 from dynrnn.tf1.ops.shaping import expand_dims, matrix_transpose, squeeze
-from dynrnn.tf1.ops.signature import REALS, Types, create, operation
+from dynrnn.tf1.ops.signature import REALS, create, operation, types_of
 
 __all__ = ["adjoint", "cross", "einsum", "matmul", "matvec", "norm", "normalize", "tensordot"]
 
-_PRODUCTS = Types(
-    tuple(["bfloat16", "float16", "float32", "float64", "int16", "int32", "int64", "uint8", "complex64", "complex128"])
-)
+_PRODUCTS = types_of("bfloat16 float16 float32 float64 int16 int32 int64 uint8 complex64 complex128")
 
 # --- matmul -----------------------------------------------------------------------------------------------------------
 
@@ -68,12 +66,8 @@ def _matmul(
         raise ValueError(f"In[0] and In[1] ndims must be >= 2: {a.dim()} and {b.dim()}")
     left, right = _matrix(a, transpose_a, adjoint_a), _matrix(b, transpose_b, adjoint_b)
     if left.shape[-1] != right.shape[-2]:
-        raise ValueError(f"Matrix size-incompatible: In[0]: {_listed(a)}, In[1]: {_listed(b)}")
+        raise ValueError(f"Matrix size-incompatible: In[0]: {listed(a)}, In[1]: {listed(b)}")
     return torch.matmul(left, right)
-
-
-def _listed(x: torch.Tensor) -> str:
-    return "[" + ",".join(map(str, x.shape)) + "]"
 
 
 def matmul(
@@ -153,7 +147,7 @@ def adjoint(matrix: Any, name: str | None = None) -> Tensor:
 )
 def _cross(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     if a.shape != b.shape or a.dim() < 1 or a.shape[-1] != 3:
-        raise ValueError(f"a and b must have one shape whose last dimension is 3, got {_listed(a)} and {_listed(b)}")
+        raise ValueError(f"a and b must have one shape whose last dimension is 3, got {listed(a)} and {listed(b)}")
     return torch.linalg.cross(a, b, dim=-1)
 
 
@@ -187,11 +181,11 @@ def _summed_axes(axes: Any, rank_a: int, rank_b: int) -> tuple[list[int], list[i
                 )
         return list(range(rank_a - axes, rank_a)), list(range(axes))
     pairs = []
-    for which, listed, rank in zip("ab", axes, (rank_a, rank_b), strict=True):
-        for axis in listed:
+    for which, summed, rank in zip("ab", axes, (rank_a, rank_b), strict=True):
+        for axis in summed:
             if not -rank <= axis < rank:
                 raise ValueError(f"axes of {which} must be from {-rank} to {rank - 1}, got {axis}")
-        pairs.append([axis % rank for axis in listed])
+        pairs.append([axis % rank for axis in summed])
     return pairs[0], pairs[1]
 
 
@@ -200,7 +194,7 @@ def _tensordot(a: torch.Tensor, b: torch.Tensor, *, axes: Any) -> torch.Tensor:
     left, right = _summed_axes(axes, a.dim(), b.dim())
     if any(a.shape[i] != b.shape[j] for i, j in zip(left, right, strict=True)):
         raise ValueError(
-            f"Matrix size-incompatible: In[0]: {_listed(a)}, In[1]: {_listed(b)} along axes {left} and {right}"
+            f"Matrix size-incompatible: In[0]: {listed(a)}, In[1]: {listed(b)} along axes {left} and {right}"
         )
     return torch.tensordot(a, b, dims=(left, right))
 
@@ -371,7 +365,7 @@ def _infer_spectral(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spe
     return [(dtype, TensorShape([1 if i in reduced else d for i, d in enumerate(source)]))]
 
 
-@operation("SpectralNorm", "tensor:T", _infer_spectral, T=Types(("float32", "float64")))
+@operation("SpectralNorm", "tensor:T", _infer_spectral, T=types_of("float32 float64"))
 def _spectral_norm(value: torch.Tensor, *, axis: tuple[int, int]) -> torch.Tensor:
     return torch.linalg.matrix_norm(value, 2, axis, keepdim=True)
 

@@ -23,7 +23,7 @@ from dynrnn.tf1.ops.inputs import stop_gradient
 from dynrnn.tf1.ops.joining import stack
 from dynrnn.tf1.ops.shape_rules import merge_dims, of_rank, static_ints
 from dynrnn.tf1.ops.shaping import reshape, size
-from dynrnn.tf1.ops.signature import INDEX, Types, create, operation
+from dynrnn.tf1.ops.signature import INDEX, create, operation, types_of
 
 __all__ = [
     "depth_to_space",
@@ -206,27 +206,9 @@ def pad(
 
 # --- reverse, roll ----------------------------------------------------------------------------------------------------
 
-_REVERSIBLE = Types(
-    tuple(
-        [
-            "uint8",
-            "int8",
-            "uint16",
-            "int16",
-            "int32",
-            "uint32",
-            "int64",
-            "uint64",
-            "bool",
-            "bfloat16",
-            "float16",
-            "float32",
-            "float64",
-            "complex64",
-            "complex128",
-            "string",
-        ]
-    )
+_REVERSIBLE = types_of(
+    "uint8 int8 uint16 int16 int32 uint32 int64 uint64 bool bfloat16 float16 float32 float64 complex64 complex128 "
+    "string"
 )
 
 
@@ -278,7 +260,7 @@ def _infer_reverse_sequence(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> 
 
 
 @operation(
-    "ReverseSequence", "input:T seq_lengths:Tlen", _infer_reverse_sequence, Tlen=Types(("int32", "int64"), dtypes.int64)
+    "ReverseSequence", "input:T seq_lengths:Tlen", _infer_reverse_sequence, Tlen=types_of("int32 int64", dtypes.int64)
 )
 def _reverse_sequence(value: torch.Tensor, lengths: torch.Tensor, *, seq_dim: int, batch_dim: int) -> torch.Tensor:
     if lengths.numel() != value.shape[batch_dim]:

@@ -30,12 +30,16 @@ from dynrnn.tf1.ops.elementwise import conj, sqrt
 from dynrnn.tf1.ops.filling import range_, zeros
 from dynrnn.tf1.ops.shape_rules import static_int
 from dynrnn.tf1.ops.shaping import rank
-from dynrnn.tf1.ops.signature import FLOATS, INDEX, REALS, SUMMABLE, Types, create, operation
+from dynrnn.tf1.ops.signature import FLOATS, INDEX, REALS, SUMMABLE, Types, create, operation, types_of
 
 __all__ = [
+    "arg_max",
+    "arg_min",
     "argmax",
     "argmin",
     "count_nonzero",
+    "infer_reduce",
+    "old_names",
     "reduce_all",
     "reduce_any",
     "reduce_euclidean_norm",
@@ -52,7 +56,8 @@ __all__ = [
 Build = Callable[..., Tensor]
 
 
-def _infer_reduce(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
+def infer_reduce(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
+    """The rule of a reduction of the first input over the axes in the second."""
     source, dtype, keep = inputs[0].shape, inputs[0].dtype.base_dtype, attrs["keep_dims"]
     axes = constant_value(inputs[1])
     if inputs[1].shape.ndims not in (None, 0, 1):
@@ -72,12 +77,15 @@ def _infer_reduce(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]
 
 
 def _axes(x: torch.Tensor, reduction_indices: torch.Tensor) -> list[int]:
-    """The dimensions to reduce, counted from 0, each once."""
-    listed = reduction_indices.reshape(-1).tolist()
-    for axis in listed:
+    """The dimensions to reduce, counted from 0, in order."""
+    axes: list[int] = []
+    for axis in reduction_indices.reshape(-1).tolist():
         if not -x.dim() <= axis < x.dim():
             raise ValueError(f"Invalid reduction dimension ({axis} for input with {x.dim()} dimension(s)")
-    return sorted({a % x.dim() for a in listed})
+        if axis % x.dim() in axes:
+            raise ValueError(f"Invalid reduction arguments: Axes contains duplicate dimension: {axis % x.dim()}")
+        axes.append(axis % x.dim())
+    return sorted(axes)
 
 
 def _reduction(
@@ -89,7 +97,7 @@ def _reduction(
         axes = _axes(x, reduction_indices)
         return kernel(x, axes, keep_dims) if axes else x
 
-    operation(op_type, f"{argument} reduction_indices:Tidx", _infer_reduce, T=types, Tidx=INDEX, **flags)(run)
+    operation(op_type, f"{argument} reduction_indices:Tidx", infer_reduce, T=types, Tidx=INDEX, **flags)(run)
 
     def build(
         input_tensor: Any,
@@ -99,7 +107,7 @@ def _reduction(
         reduction_indices: Any = None,
         keep_dims: bool | None = None,
     ) -> Tensor:
-        axis, keep = _old_names(axis, keepdims, reduction_indices, keep_dims)
+        axis, keep = old_names(axis, keepdims, reduction_indices, keep_dims)
         with _graph_of(input_tensor):
             value = convert_to_tensor(input_tensor, name="input_tensor")
             result = create(op_type, name, value, _reduction_dims(value, axis), keep_dims=keep)
@@ -115,7 +123,8 @@ def _graph_of(value: Any) -> contextlib.AbstractContextManager[Any]:
     return graph_of([value]).as_default() if isinstance(value, (Tensor, Variable)) else contextlib.nullcontext()
 
 
-def _old_names(axis: Any, keepdims: bool | None, reduction_indices: Any, keep_dims: bool | None) -> tuple[Any, bool]:
+def old_names(axis: Any, keepdims: bool | None, reduction_indices: Any, keep_dims: bool | None) -> tuple[Any, bool]:
+    """The axis and whether to keep it, from the new names of the arguments and the old ones."""
     if axis is not None and reduction_indices is not None:
         raise ValueError("Cannot specify both 'axis' and 'reduction_indices'")
     if keepdims is not None and keep_dims is not None:
@@ -197,7 +206,7 @@ reduce_any = _reduction("Any", _each(torch.any), "Whether any holds.", _BOOL, "i
 _euclidean = _reduction("EuclideanNorm", _euclidean_norm, "Square root of the sum of squares over ``axis``.", SUMMABLE)
 
 
-@operation("LogSumExp", "input:T reduction_indices:Tidx", _infer_reduce, T=FLOATS, Tidx=INDEX)
+@operation("LogSumExp", "input:T reduction_indices:Tidx", infer_reduce, T=FLOATS, Tidx=INDEX)
 def _logsumexp(x: torch.Tensor, reduction_indices: torch.Tensor, *, keep_dims: bool) -> torch.Tensor:
     axes = _axes(x, reduction_indices)
     if not axes or not all(x.shape[a] for a in axes):
@@ -218,7 +227,7 @@ def reduce_logsumexp(
     keep_dims: bool | None = None,
 ) -> Tensor:
     """``log(sum(exp(x)))`` over ``axis``, without overflow."""
-    axis, keep = _old_names(axis, keepdims, reduction_indices, keep_dims)
+    axis, keep = old_names(axis, keepdims, reduction_indices, keep_dims)
     with name_scope(name, "ReduceLogSumExp", [input_tensor]) as scope:
         value = convert_to_tensor(input_tensor, name="input_tensor")
         result = create("LogSumExp", scope, value, _reduction_dims(value, axis), keep_dims=keep)
@@ -269,7 +278,7 @@ def count_nonzero(
     input: Any = None,
 ) -> Tensor:
     """The number of elements over ``axis`` other than zero, False or the empty string."""
-    axis, keep = _old_names(axis, keepdims, reduction_indices, keep_dims)
+    axis, keep = old_names(axis, keepdims, reduction_indices, keep_dims)
     with name_scope(name, "count_nonzero", [input_tensor]):
         value = convert_to_tensor(input if input_tensor is None else input_tensor, name="input")
         hits = cast(not_equal(value, zeros([], value.dtype.base_dtype)), dtypes.int64)
@@ -330,7 +339,7 @@ def _arg(find: Callable[..., Any], worst: float) -> Callable[..., torch.Tensor]:
 
 _ARGUMENTS = "input:T dimension:Tidx"
 _COMPARABLE = Types((*REALS.names, "bool"))
-_AXIS = Types(("int16", "int32", "int64"), dtypes.int32)
+_AXIS = types_of("int16 int32 int64", dtypes.int32)
 operation("ArgMax", _ARGUMENTS, _infer_arg, differentiable=False, T=_COMPARABLE, Tidx=_AXIS)(_arg(np.argmax, -np.inf))
 operation("ArgMin", _ARGUMENTS, _infer_arg, differentiable=False, T=_COMPARABLE, Tidx=_AXIS)(_arg(np.argmin, np.inf))
 
@@ -366,3 +375,13 @@ def argmin(
 ) -> Tensor:
     """The index of the smallest element along ``axis`` (0 by default); of equal ones the first."""
     return _arg_extreme("ArgMin", input, axis, dimension, output_type, name)
+
+
+def arg_max(input: Any, dimension: Any, output_type: Any = dtypes.int64, name: str | None = None) -> Tensor:
+    """:func:`argmax` in its older form."""
+    return create("ArgMax", name, input, dimension, output_type=as_dtype(output_type))
+
+
+def arg_min(input: Any, dimension: Any, output_type: Any = dtypes.int64, name: str | None = None) -> Tensor:
+    """:func:`argmin` in its older form."""
+    return create("ArgMin", name, input, dimension, output_type=as_dtype(output_type))

@@ -23,7 +23,7 @@ from dynrnn.tf1.core.tensor_shape import TensorShape, unknown_shape
 from dynrnn.tf1.ops.arithmetic import add
 from dynrnn.tf1.ops.filling import zeros_like
 from dynrnn.tf1.ops.shape_rules import of_rank, static_int
-from dynrnn.tf1.ops.signature import INDEX, REALS, Types, create, operation
+from dynrnn.tf1.ops.signature import INDEX, REALS, create, operation, types_of
 
 __all__ = [
     "categorical",
@@ -71,7 +71,7 @@ def seed_attrs(seed: int | None) -> dict[str, Any]:
     return {"seeds": get_seed(seed), "key": object()}
 
 
-_FLOATS = Types(("float16", "bfloat16", "float32", "float64"))
+_FLOATS = types_of("float16 bfloat16 float32 float64")
 
 
 def _infer_random(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:

@@ -17,7 +17,7 @@ from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.tensor_shape import TensorShape
 from dynrnn.tf1.core.variables import Variable, read_value, store
 from dynrnn.tf1.ops.shape_rules import at_least_rank, brackets, merge, of_rank
-from dynrnn.tf1.ops.signature import INDEX, Types, create, operation
+from dynrnn.tf1.ops.signature import INDEX, create, operation, types_of
 
 __all__ = [
     "batch_scatter_update",
@@ -38,7 +38,7 @@ __all__ = [
     "tensor_scatter_update",
 ]
 
-_INDICES = Types(("int16", "int32", "int64"))
+_INDICES = types_of("int16 int32 int64")
 
 # --- places given by index vectors ------------------------------------------------------------------------------------
 

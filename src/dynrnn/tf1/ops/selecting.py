@@ -24,12 +24,12 @@ from dynrnn.tf1.ops.comparing import less
 from dynrnn.tf1.ops.reducing import reduce_max
 from dynrnn.tf1.ops.shape_rules import at_least_rank, brackets, merge, merge_dims, of_rank, static_int
 from dynrnn.tf1.ops.shaping import expand_dims
-from dynrnn.tf1.ops.signature import Types, create, operation
+from dynrnn.tf1.ops.signature import create, operation, types_of
 
 __all__ = ["batch_gather", "boolean_mask", "gather", "gather_nd", "sequence_mask", "where", "where_v2"]
 
-_INDICES = Types(("int16", "int32", "int64"))
-_AXIS = Types(("int32", "int64"), dtypes.int32)
+_INDICES = types_of("int16 int32 int64")
+_AXIS = types_of("int32 int64", dtypes.int32)
 
 # --- gather -----------------------------------------------------------------------------------------------------------
 

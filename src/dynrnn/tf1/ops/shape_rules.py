@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from dynrnn.tf1.core import dtypes
 from dynrnn.tf1.core.infer import constant_value, partial_value
@@ -14,9 +16,11 @@ from dynrnn.tf1.core.tensor_shape import TensorShape, unknown_shape
 __all__ = [
     "at_least_rank",
     "brackets",
+    "broadcasting",
     "checked_axis",
     "element_count",
     "infer_bool",
+    "listed",
     "merge",
     "merge_dims",
     "of_rank",
@@ -47,6 +51,27 @@ def at_least_rank(shape: TensorShape, rank: int) -> TensorShape:
 def brackets(shape: TensorShape) -> str:
     """``[2,?]``, as messages write shapes."""
     return "?" if shape.ndims is None else "[" + ",".join(str(d) for d in shape) + "]"
+
+
+def listed(x: Any) -> str:
+    """The shape of a value as messages write it: ``[2,3]``."""
+    return "[" + ",".join(map(str, x.shape)) + "]"
+
+
+def broadcasting(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """``kernel`` of two values with TensorFlow's message where their shapes do not fit."""
+
+    def run(x: Any, y: Any) -> Any:
+        try:
+            return kernel(x, y)
+        except RuntimeError:
+            try:
+                np.broadcast_shapes(tuple(x.shape), tuple(y.shape))
+            except ValueError:
+                raise ValueError(f"Incompatible shapes: {listed(x)} vs. {listed(y)}") from None
+            raise
+
+    return run
 
 
 def element_count(shape: TensorShape) -> int | None:

@@ -45,6 +45,7 @@ __all__ = [
     "create",
     "create_many",
     "operation",
+    "types_of",
 ]
 
 
@@ -69,25 +70,26 @@ class Types:
             )
 
 
-def _types(text: str, default: DType | None = None) -> Types:
+def types_of(text: str, default: DType | None = None) -> Types:
+    """The types named in ``text``."""
     return Types(tuple(text.split()), default)
 
 
 _ANY = Types()
-FLOATS = _types("bfloat16 float16 float32 float64")
-COMPLEX = _types("complex64 complex128")
-REALS_AND_COMPLEX = _types("bfloat16 float16 float32 float64 complex64 complex128")
-REALS = _types("float32 float64 int32 uint8 int16 int8 int64 bfloat16 uint16 float16 uint32 uint64")
-NUMBERS = _types(
+FLOATS = types_of("bfloat16 float16 float32 float64")
+COMPLEX = types_of("complex64 complex128")
+REALS_AND_COMPLEX = types_of("bfloat16 float16 float32 float64 complex64 complex128")
+REALS = types_of("float32 float64 int32 uint8 int16 int8 int64 bfloat16 uint16 float16 uint32 uint64")
+NUMBERS = types_of(
     "bfloat16 float16 float32 float64 uint8 int8 uint16 int16 int32 uint32 uint64 int64 complex64 complex128"
 )
-SUMMABLE = _types(
+SUMMABLE = types_of(
     "float32 float64 int32 uint8 int16 int8 complex64 int64 bfloat16 uint16 complex128 float16 uint32 uint64"
 )
-ROUNDABLE = _types("bfloat16 float16 float32 float64 int8 int16 int32 int64 complex64 complex128")
-SOLVABLE = _types("float64 float32 float16 complex64 complex128")
-BITS = _types("int8 int16 int32 int64 uint8 uint16 uint32 uint64")
-INDEX = _types("int32 int64", dtypes.int32)
+ROUNDABLE = types_of("bfloat16 float16 float32 float64 int8 int16 int32 int64 complex64 complex128")
+SOLVABLE = types_of("float64 float32 float16 complex64 complex128")
+BITS = types_of("int8 int16 int32 int64 uint8 uint16 uint32 uint64")
+INDEX = types_of("int32 int64", dtypes.int32)
 
 
 @dataclass(frozen=True)

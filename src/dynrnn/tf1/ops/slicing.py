@@ -27,7 +27,7 @@ from dynrnn.tf1.ops.casting import cast
 from dynrnn.tf1.ops.filling import ones_like
 from dynrnn.tf1.ops.joining import stack
 from dynrnn.tf1.ops.shape_rules import of_rank, static_ints
-from dynrnn.tf1.ops.signature import INDEX, Types, create, operation
+from dynrnn.tf1.ops.signature import INDEX, create, operation, types_of
 
 __all__ = ["getitem", "slice_", "strided_slice"]
 
@@ -116,7 +116,7 @@ def _infer_strided_slice(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> lis
     return [(dtype, TensorShape(dims))]
 
 
-_BOUNDS = Types(("int16", "int32", "int64"), dtypes.int32)
+_BOUNDS = types_of("int16 int32 int64", dtypes.int32)
 
 
 @operation("StridedSlice", "input:T begin:Index end:Index strides:Index", _infer_strided_slice, Index=_BOUNDS)

@@ -16,7 +16,7 @@ from dynrnn.tf1.core.infer import same_as_first
 from dynrnn.tf1.core.registry import Spec
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.tensor_shape import TensorShape, unknown_shape
-from dynrnn.tf1.ops.reducing import _infer_reduce, _old_names
+from dynrnn.tf1.ops.reducing import infer_reduce, old_names
 from dynrnn.tf1.ops.shape_rules import merge
 from dynrnn.tf1.ops.signature import INDEX, Types, create, operation
 
@@ -68,7 +68,7 @@ def string_join(inputs: Sequence[Any], separator: str = "", name: str | None = N
     return create("StringJoin", name, list(inputs), separator=separator)
 
 
-@operation("ReduceJoin", "inputs:string reduction_indices:Tidx", _infer_reduce, differentiable=False, Tidx=INDEX)
+@operation("ReduceJoin", "inputs:string reduction_indices:Tidx", infer_reduce, differentiable=False, Tidx=INDEX)
 def _reduce_join(value: np.ndarray, axes: torch.Tensor, *, keep_dims: bool, separator: str) -> np.ndarray:
     # the first axis is joined first: its neighbours stand side by side
     order = [a % value.ndim for a in reversed(axes.reshape(-1).tolist())]
@@ -90,7 +90,7 @@ def reduce_join(
     keepdims: bool | None = None,
 ) -> Tensor:
     """The strings along ``axis`` joined to one; over several axes in the order given, over all by default."""
-    axis, keep = _old_names(axis, keepdims, reduction_indices, keep_dims)
+    axis, keep = old_names(axis, keepdims, reduction_indices, keep_dims)
     value = convert_to_tensor(inputs, dtypes.string, name="inputs")
     if axis is None:
         if value.shape.ndims is None:
@@ -99,52 +99,84 @@ def reduce_join(
     return create("ReduceJoin", name, value, axis, keep_dims=keep, separator=separator)
 
 
-def _text_function(op_type: str, function: Callable[[bytes], bytes], doc: str) -> Callable[..., Tensor]:
-    operation(op_type, "input:string", same_as_first, differentiable=False)(lambda value: _mapped(value, function))
-
-    def build(input: Any, name: str | None = None) -> Tensor:
-        return create(op_type, name, input)
-
-    build.__name__ = build.__qualname__ = op_type.lower()
-    build.__doc__ = doc
-    return build
+@operation("StringStrip", "input:string", same_as_first, differentiable=False)
+def _strip(value: np.ndarray) -> np.ndarray:
+    return _mapped(value, bytes.strip)
 
 
-string_strip = _text_function("StringStrip", bytes.strip, "Without blanks at both ends.")
-string_lower = _text_function("StringLower", bytes.lower, "In lower case (ASCII letters).")
-string_upper = _text_function("StringUpper", bytes.upper, "In upper case (ASCII letters).")
+def string_strip(input: Any, name: str | None = None) -> Tensor:
+    """Without blanks at both ends."""
+    return create("StringStrip", name, input)
 
 
-@operation(
-    "StringLength", "input:string", lambda inputs, attrs: [(dtypes.int32, inputs[0].shape)], differentiable=False
-)
-def _length(value: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(_mapped(value, len, np.int32))
+def _cased(value: np.ndarray, encoding: str, of_bytes: Any, of_text: Any) -> np.ndarray:
+    return _mapped(value, lambda item: of_text(item.decode()).encode() if encoding else of_bytes(item))
 
 
-def string_length(input: Any, name: str | None = None) -> Tensor:
-    """The number of bytes."""
-    return create("StringLength", name, input)
+@operation("StringLower", "input:string", same_as_first, differentiable=False)
+def _lower(value: np.ndarray, *, encoding: str) -> np.ndarray:
+    return _cased(value, encoding, bytes.lower, str.lower)
+
+
+@operation("StringUpper", "input:string", same_as_first, differentiable=False)
+def _upper(value: np.ndarray, *, encoding: str) -> np.ndarray:
+    return _cased(value, encoding, bytes.upper, str.upper)
+
+
+def _checked_encoding(encoding: str) -> str:
+    if encoding not in ("", "utf-8"):
+        raise ValueError(f"only utf-8 or '' (no encoding) is supported as encoding, received {encoding!r}")
+    return encoding
+
+
+def string_lower(input: Any, encoding: str = "", name: str | None = None) -> Tensor:
+    """In lower case: ASCII letters, or with the encoding "utf-8" all."""
+    return create("StringLower", name, input, encoding=_checked_encoding(encoding))
+
+
+def string_upper(input: Any, encoding: str = "", name: str | None = None) -> Tensor:
+    """In upper case: ASCII letters, or with the encoding "utf-8" all."""
+    return create("StringUpper", name, input, encoding=_checked_encoding(encoding))
+
+
+def _characters(item: bytes, unit: str) -> Any:
+    """What is counted: bytes, or the characters of UTF-8."""
+    return item.decode() if unit == "UTF8_CHAR" else item
+
+
+def _checked_unit(unit: str) -> str:
+    if unit not in ("BYTE", "UTF8_CHAR"):
+        raise ValueError(f"unit must be 'BYTE' or 'UTF8_CHAR', got {unit!r}")
+    return unit
+
+
+@operation("StringLength", "input:string", lambda i, a: [(dtypes.int32, i[0].shape)], differentiable=False)
+def _length(value: np.ndarray, *, unit: str) -> torch.Tensor:
+    return torch.from_numpy(_mapped(value, lambda item: len(_characters(item, unit)), np.int32))
+
+
+def string_length(input: Any, name: str | None = None, unit: str = "BYTE") -> Tensor:
+    """The number of bytes, or of characters with the unit "UTF8_CHAR"."""
+    return create("StringLength", name, input, unit=_checked_unit(unit))
 
 
 @operation("Substr", "input:string pos:T len:T", same_as_first, differentiable=False, T=INDEX)
-def _substr(value: np.ndarray, pos: torch.Tensor, length: torch.Tensor) -> np.ndarray:
+def _substr(value: np.ndarray, pos: torch.Tensor, length: torch.Tensor, *, unit: str) -> np.ndarray:
     starts, counts = np.broadcast_to(pos.numpy(), value.shape), np.broadcast_to(length.numpy(), value.shape)
     result = np.empty(value.shape, dtype=object)
     for index, item in np.ndenumerate(value):
-        start = int(starts[index])
-        if not -len(item) <= start <= len(item):
-            raise ValueError(
-                f"pos {start} out of range for string b'{item.decode(errors='replace')}' at index {list(index)}"
-            )
-        start += len(item) if start < 0 else 0
-        result[index] = item[start : start + int(counts[index])]
+        text, start = _characters(item, unit), int(starts[index])
+        if not -len(text) <= start <= len(text):
+            raise ValueError(f"pos {start} out of range for string {item!r} at index {list(index)}")
+        start += len(text) if start < 0 else 0
+        part = text[start : start + int(counts[index])]
+        result[index] = part.encode() if isinstance(part, str) else part
     return result
 
 
-def substr(input: Any, pos: Any, len: Any, name: str | None = None) -> Tensor:
-    """``len`` bytes from ``pos`` on, of each string; a position out of range is an error."""
-    return create("Substr", name, input, pos, len)
+def substr(input: Any, pos: Any, len: Any, name: str | None = None, unit: str = "BYTE") -> Tensor:
+    """``len`` bytes (or characters) from ``pos`` on, of each string; a position out of range is an error."""
+    return create("Substr", name, input, pos, len, unit=_checked_unit(unit))
 
 
 @operation("RegexReplace", "input:string", same_as_first, differentiable=False)
