@@ -242,7 +242,7 @@ def test_step_never_sees_the_padding_and_runs_only_to_the_longest_row() -> None:
         return x, h + x
 
     inputs = spoil_padding(torch.randn(3, 6, 2), [2, 4, 0], float("nan"))
-    scan(step, inputs, torch.zeros(3, 2), lengths=[2, 4, 0])
+    scan(step, inputs, torch.zeros(3, 2), lengths=[2, 4, 0], engine="reference")
     assert len(seen) == 4
     assert all(torch.isfinite(x).all() for x in seen)
 
@@ -448,7 +448,6 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     ),
     "no lengths for rows": (good(lengths=[]), ValueError, r"is \[2\] but saw shape: \[0\]"),
     "engine": (good(engine="warp"), ValueError, "engine must be 'auto', 'reference' or 'native', got 'warp'"),
-    "native": (good(engine="native"), NotImplementedError, "no native executor for steps yet"),
     "recompute": (good(memory="recompute"), NotImplementedError, "memory='recompute'"),
     "bytes": (good(memory=1 << 20), NotImplementedError, "memory=1048576"),
     "memory": (good(memory="none"), ValueError, "memory must be 'save', .* got 'none'"),
@@ -514,4 +513,4 @@ def test_outputs_must_stay_alike() -> None:
     with pytest.raises(
         ValueError, match=r"y must be alike in every step: expected float32 \[2, 3\], got float32 \[2, 2\]"
     ):
-        scan(lambda p, x, h: (x[:, : next(widths)], h), torch.ones(2, 3, 4), torch.zeros(2))
+        scan(lambda p, x, h: (x[:, : next(widths)], h), torch.ones(2, 3, 4), torch.zeros(2), engine="reference")

@@ -16,16 +16,20 @@ from dynrnn.bidirectional import (
     static_bidirectional_rnn,
 )
 from dynrnn.drivers import dynamic_rnn, raw_rnn, static_rnn
+from dynrnn.engine.dispatch import EngineWarning
+from dynrnn.explaining import explain
 from dynrnn.scan import scan, scan_until
 from dynrnn.sequence import reverse_sequence, sequence_mask
 from dynrnn.tensor_array import TensorArray
 
 __all__ = [
+    "EngineWarning",
     "TensorArray",
     "__version__",
     "bidirectional_dynamic_rnn",
     "cells",
     "dynamic_rnn",
+    "explain",
     "raw_rnn",
     "reverse_sequence",
     "scan",

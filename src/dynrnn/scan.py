@@ -13,7 +13,7 @@ import torch
 
 from dynrnn import nest
 from dynrnn.checks import check_rows, describe_leaf, leaf_names
-from dynrnn.engine import reference
+from dynrnn.engine import dispatch, reference
 from dynrnn.lengths import as_lengths, clip_lengths
 
 __all__ = ["scan", "scan_until"]
@@ -71,7 +71,7 @@ def scan(
     batch, steps = _batch_and_steps(inputs, time_major)
     check_rows(state, batch, "state", arrays=True)
     rows = None if lengths is None else clip_lengths(as_lengths(lengths, batch), steps)
-    return reference.run(step, params, inputs, state, rows, 0 if time_major else 1, batch, steps)
+    return dispatch.run(step, params, inputs, state, rows, 0 if time_major else 1, batch, steps, engine)
 
 
 def scan_until(
@@ -120,9 +120,7 @@ def _check_policies(memory: Any, engine: Any) -> None:
         if memory in ("recompute", "offload") or (isinstance(memory, int) and not isinstance(memory, bool)):
             raise NotImplementedError(f"memory={memory!r} is not in this build, which has memory='save' only")
         raise ValueError(f"memory must be 'save', 'recompute', 'offload' or a number of bytes, got {memory!r}")
-    if engine not in ("auto", "reference"):
-        if engine == "native":
-            raise NotImplementedError("engine='native': this build has no native executor for steps yet, use 'auto'")
+    if engine not in ("auto", "reference", "native"):
         raise ValueError(f"engine must be 'auto', 'reference' or 'native', got {engine!r}")
 
 

@@ -3,9 +3,16 @@
 The core is one binary for every processor of an architecture: it asks the processor what it can run and takes the
 widest code path there is. The environment variable ``DYNRNN_ISA`` forces a narrower one, for comparing paths and for
 reproducing on one machine what another computes.
+
+It runs step programs: `Program` holds one, checked, `Schedule` says which thread computes which rows at which steps,
+and `execute` runs the one by the other on memory that the caller describes by addresses. Nothing here knows torch.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 try:
     from dynrnn import _native
@@ -15,7 +22,21 @@ except ImportError as error:
         "install the package with `make setup` or `pip install .`, which compile it"
     ) from error
 
-__all__ = ["best_isa", "cpu_features", "version"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "Program",
+    "Schedule",
+    "best_isa",
+    "borrow_threads",
+    "cpu_features",
+    "execute",
+    "isas",
+    "noise",
+    "op_names",
+    "version",
+]
 
 
 def version() -> str:
@@ -43,3 +64,118 @@ def best_isa() -> str:
         ValueError: ``DYNRNN_ISA`` is not one of the four names, or names one that this machine cannot run.
     """
     return _native.best_isa()
+
+
+def borrow_threads(gomp_parallel: int) -> None:
+    """Compute on the threads of a GNU OpenMP runtime from now on, in this process and not in children it forks.
+
+    Args:
+        gomp_parallel: address of the runtime's function ``GOMP_parallel``; 0 for threads of the core's own.
+    """
+    _native.borrow_threads(gomp_parallel)
+
+
+def isas() -> list[str]:
+    """Code paths that this build has and this machine can run, the widest first; ``"portable"`` is always there."""
+    return _native.isas()
+
+
+def op_names() -> list[str]:
+    """Names of the operations of a step program in the order of their codes, as ``ops.def`` lists them."""
+    return _native.op_names()
+
+
+class Program(_native.Program):
+    """A step program that has been checked completely, and may therefore be run on any memory that fits.
+
+    Immutable; may be executed by several threads at once.
+
+    Args:
+        words: the serial form, int32 [n], contiguous.
+
+    Attributes:
+        dtype: ``"float32"`` or ``"float64"``.
+        n_buffers: number of buffers, that is, of rows of the bindings.
+        n_instructions: number of instructions of all phases.
+        step_weight_bytes: what the matrix products of one step of the recurrence read; the hint for a `Schedule`.
+        scratch_bytes_per_row: size of the program's own values for one row of a tile.
+
+    Raises:
+        ValueError: the program breaks a rule of the language; the message names the instruction and the rule.
+        TypeError: ``words`` is not such an array.
+    """
+
+
+class Schedule(_native.Schedule):
+    """Which thread computes which rows at which steps; used by the forward and the backward execution of one call.
+
+    It depends on nothing but its arguments. Immutable; may be used by several threads at once.
+
+    Args:
+        lengths: of each row, int64 [batch], contiguous, from 0 to ``steps``.
+        steps: number of time steps.
+        threads: how many threads may be used, from 1 to 256.
+        weight_bytes: ``Program.step_weight_bytes``, of the forward program say; 0 if there are no products.
+        team: whether all threads work on the same rows where few are left: -1 decides by the sizes, 0 never, 1 always
+            and from the first step on.
+
+    Attributes:
+        batch: number of rows.
+        steps: as given.
+        threads: as given.
+        valid: sum of the lengths: number of rows of a SAVED buffer.
+        groups: for people and tests, a list of dictionaries: ``round`` (groups of one round run at the same time,
+            rounds one after the other), ``rows`` (the longest first), ``t0`` and ``t1`` (the steps), ``team``,
+            ``base`` (place of the first step's first row in SAVED buffers) and ``valid`` (number of rows it has there).
+
+    Raises:
+        ValueError: a number is out of its range.
+        TypeError: ``lengths`` is not such an array.
+    """
+
+    def order(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """What the rows of SAVED buffers belong to: the row of the batch and the step of each, int64 [valid] both."""
+        rows = np.empty(self.valid, dtype=np.int64)
+        steps = np.empty(self.valid, dtype=np.int64)
+        self.packed_order(rows, steps)
+        return rows, steps
+
+
+def execute(
+    program: Program, schedule: Schedule, bindings: NDArray[np.int64], seed: int = 0, reverse: bool = False
+) -> None:
+    """Runs a program for every row and step that is valid, without holding the interpreter's lock.
+
+    OUTPUT tensors are zero for the other steps; the final state is the one after a row's last executed step, or the
+    initial one if it has none. The same arguments give the same bits, on a given code path.
+
+    Args:
+        program: what one step computes.
+        schedule: the rows and steps.
+        bindings: int64 [n_buffers, 8], contiguous. Numbers of one row, in elements but for addresses, by kind:
+            INPUT, OUTPUT: address, elements from there on, stride of rows, of steps, of columns;
+            ROW: address, elements, stride of rows, 0, stride of columns; VEC, SAVED, ACC: address, elements;
+            MAT: address, elements, stride along k, along the columns;
+            CARRY: initial state's address, elements, stride of rows, the same three of the final state; zeros for
+            others. A null INPUT, ROW or initial state is zeros. The memory must live until the call returns, and
+            tensors that are written must not overlap others (initial and final state may be the same).
+        seed: of the noise, an unsigned 64-bit number.
+        reverse: take the steps in descending order.
+
+    Raises:
+        ValueError: the bindings do not fit the program and the lengths, or ``DYNRNN_ISA`` names no usable path. Nothing
+            has been written then.
+        MemoryError: there is no memory for scratch.
+    """
+    _native.execute(program, schedule, bindings, seed, reverse)
+
+
+def noise(
+    out: NDArray[np.float32] | NDArray[np.float64],
+    seed: int,
+    stream: int,
+    steps: NDArray[np.int64],
+    rows: NDArray[np.int64],
+) -> None:
+    """Fills ``out`` [n, cols] with the uniform noise in [0, 1) of programs for these steps and rows (int64 [n])."""
+    _native.noise(out, seed, stream, steps, rows)

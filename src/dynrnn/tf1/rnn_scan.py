@@ -40,14 +40,28 @@ def _scan(
             raise ValueError(
                 f"Expected shape for Tensor {length_name} is [{batch}] but saw shape: {list(lengths.shape)}"
             )
-    program = body_program(body)
-
-    def step(captured: Sequence[Any], x: list[Any], s: list[Any]) -> tuple[list[Any], list[Any]]:
-        results = program(run, captured, [*x, *s])
-        return results[:outputs], results[outputs:]
-
-    ys, final = scan(step, xs, state, tuple(rest), lengths=lengths, time_major=True)
+    ys, final = scan(_BodyStep(run, body, outputs), xs, state, tuple(rest), lengths=lengths, time_major=True)
     return [*ys, *final]
+
+
+class _BodyStep:
+    """A body as the step of a scan.
+
+    Attributes:
+        trace_key: what tells steps apart that would trace differently: the body, and the session whose random streams
+            it draws from.
+        trace_reach: what a trace of it finds besides its arguments: constants and random generators.
+    """
+
+    def __init__(self, run: Any, body: Body, outputs: int):
+        self._run, self._outputs = run, outputs
+        self._program = body_program(body)
+        self.trace_key = (body, run, outputs)
+        self.trace_reach = self._program.reach(run)
+
+    def __call__(self, captured: Sequence[Any], x: list[Any], state: list[Any]) -> tuple[list[Any], list[Any]]:
+        results = self._program(self._run, captured, [*x, *state])
+        return results[: self._outputs], results[self._outputs :]
 
 
 def scan_node(cell: Cell, inputs: Any, state: Any, lengths: Tensor | None) -> tuple[Any, Any, int]:

@@ -170,6 +170,10 @@ class Plan:
             for index, (kernel, ins, outs, _, op) in enumerate(self._steps)
         ]
 
+    def constants(self) -> list[Any]:
+        """The values that are there before a run."""
+        return [value for _, value in self._constants]
+
     @property
     def operations(self) -> list[Operation]:
         """The operations that a run executes, in order."""
@@ -233,6 +237,11 @@ class _BodyProgram:
     def _made(self, differentiated: bool) -> Plan:
         body = self._body
         return Plan(body.outputs, [*body.captures, *body.inputs], body, differentiated)
+
+    def reach(self, run: Any) -> list[Any]:
+        """What a call uses besides its arguments: constants, and the generators of random operations (made if new)."""
+        random = [op.attrs for op in self._plan.operations if "seeds" in op.attrs and "key" in op.attrs]
+        return self._plan.constants() + [run.generator(attrs["key"], attrs["seeds"]) for attrs in random]
 
     def __call__(self, run: Any, captured: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
         values = [*captured, *inputs]

@@ -1,0 +1,358 @@
+"""Running plans on the native core: binding tensors to buffers, and the autograd function of an unroll.
+
+The forward pass stores what the backward program needs for every valid row and step, and nothing for the padding. The
+backward pass runs the derived program in reverse; gradients of matrices are products of what both passes stored, taken
+once over all valid rows after the loop.
+
+When a gradient is itself to be differentiated, the backward pass is taken through the reference executor, which runs
+the same program in torch.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from dynrnn.engine import native, reference
+from dynrnn.engine.plan import Compiled, Plan, Training
+from dynrnn.engine.program import Program, run
+from dynrnn.engine.serial import Columns, Layout
+from dynrnn.engine.threads import share_threads
+
+__all__ = ["program_step", "unroll"]
+
+share_threads()
+
+
+@dataclass
+class _Call:
+    """What one call has besides its tensors."""
+
+    plan: Plan
+    training: Training | None
+    schedule: native.Schedule
+    lengths: list[int] | None
+    batch: int
+    steps: int
+    time_axis: int
+    inputs: int
+    seed: int
+    outputs: int
+
+
+def unroll(
+    plan: Plan,
+    captured: Sequence[torch.Tensor],
+    inputs: Sequence[torch.Tensor],
+    state: Sequence[torch.Tensor],
+    lengths: list[int] | None,
+    time_axis: int,
+    batch: int,
+    steps: int,
+) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """Run a plan over the leaves of a call.
+
+    Args:
+        plan: the step.
+        captured: the tensors its prologue takes.
+        inputs: leaves ``[batch, steps, ...]``, or ``[steps, batch, ...]`` when ``time_axis`` is 0.
+        state: leaves ``[batch, ...]``.
+        lengths: of the rows, in ``[0, steps]``; None for all.
+        time_axis: 0 or 1.
+        batch: B, at least 1.
+        steps: T, at least 1.
+
+    Returns:
+        Leaves of the outputs, and of the final state.
+    """
+    operands = list(plan.prologue(*captured))
+    tensors = [*operands, *inputs, *state]
+    wanted: frozenset[str] = frozenset()
+    needs = False
+    if torch.is_grad_enabled():
+        names = [*plan.hoisted, *(f"x{i}" for i in range(len(inputs)))]
+        wanted = frozenset(name for name, tensor in zip(names, tensors, strict=False) if tensor.requires_grad)
+        needs = bool(wanted) or any(leaf.requires_grad for leaf in state)
+    training = plan.training(wanted) if needs else None
+    compiled = training.forward if training is not None else plan.inference()
+    rows = np.full(batch, steps, np.int64) if lengths is None else np.array(lengths, np.int64)
+    schedule = native.Schedule(rows, steps, min(torch.get_num_threads(), 256), compiled.code.step_weight_bytes)
+    call = _Call(
+        plan, training, schedule, lengths, batch, steps, time_axis, len(inputs), _seed(plan), len(plan.y_shapes)
+    )
+    if training is None:
+        results, _ = _forward(call, tensors)
+    else:
+        results = list(_Unroll.apply(call, *tensors))
+    return results[: call.outputs], results[call.outputs :]
+
+
+def _seed(plan: Plan) -> int:
+    """The seed of this call's noise: one draw from each generator that the step draws from."""
+    if not plan.generators:
+        return 0
+    return int(torch.randint(0, 2**62, (), generator=plan.generators[0]))
+
+
+class _Unroll(torch.autograd.Function):
+    """The unroll as one node of autograd's graph."""
+
+    @staticmethod
+    def forward(ctx: Any, call: _Call, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        results, saves = _forward(call, tensors)
+        ctx.call = call
+        ctx.set_materialize_grads(False)
+        ctx.count = len(tensors)
+        ctx.save_for_backward(*tensors, *saves.values())
+        ctx.keys = list(saves)
+        return tuple(results)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor | None) -> Any:
+        saved = ctx.saved_tensors
+        tensors, saves = saved[: ctx.count], dict(zip(ctx.keys, saved[ctx.count :], strict=True))
+        if torch.is_grad_enabled():
+            return None, *_differentiable_backward(ctx.call, tensors, grads, ctx.needs_input_grad[1:])
+        with torch.no_grad():
+            return None, *_backward(ctx.call, tensors, saves, grads, ctx.needs_input_grad[1:])
+
+
+def _forward(call: _Call, tensors: Sequence[torch.Tensor]) -> tuple[list[torch.Tensor], dict[str, torch.Tensor]]:
+    """Run the forward program: outputs and final states, and what it saved."""
+    plan = call.plan
+    compiled = call.training.forward if call.training is not None else plan.inference()
+    operands, inputs, state = _parted(call, tensors)
+    first = (call.steps, call.batch) if call.time_axis == 0 else (call.batch, call.steps)
+    outputs = [torch.empty((*first, *shape), dtype=plan.dtype) for shape in plan.y_shapes]
+    finals = [torch.empty((call.batch, *shape), dtype=plan.dtype) for shape in plan.state_shapes]
+    valid = call.schedule.valid
+    saves = {key: torch.empty((valid, cols), dtype=plan.dtype) for key, cols in compiled.layout.saves.items()}
+    binder = _Binder(call, compiled)
+    binder.operands(plan.hoisted, operands)
+    binder.sequences("x", inputs)
+    binder.sequences("y", outputs)
+    binder.carries("s", state, finals)
+    binder.flat(saves)
+    native.execute(compiled.code, call.schedule, binder.table(), call.seed, False)
+    return [*outputs, *finals], saves
+
+
+def _backward(
+    call: _Call,
+    tensors: Sequence[torch.Tensor],
+    saves: dict[str, torch.Tensor],
+    grads: Sequence[torch.Tensor | None],
+    needs: Sequence[bool],
+) -> list[torch.Tensor | None]:
+    """Run the backward program, and the products that it left for after the loop."""
+    assert call.training is not None
+    plan, compiled = call.plan, call.training.backward
+    layout = compiled.layout
+    operands, inputs, _ = _parted(call, tensors)
+    valid = call.schedule.valid
+    stashes = {key: torch.empty((valid, cols), dtype=plan.dtype) for key, cols in layout.stashes.items()}
+    sums = {key: torch.empty(cols, dtype=plan.dtype) for key, cols in layout.sums.items()}
+    first = (call.steps, call.batch) if call.time_axis == 0 else (call.batch, call.steps)
+    wanted = needs[len(operands) : len(operands) + len(inputs)]
+    into_x = [
+        torch.empty((*first, *leaf.shape[2:]), dtype=plan.dtype) if want else None
+        for leaf, want in zip(inputs, wanted, strict=True)
+    ]
+    into_state = [torch.empty((call.batch, *shape), dtype=plan.dtype) for shape in plan.state_shapes]
+    binder = _Binder(call, compiled)
+    binder.operands(plan.hoisted, operands)
+    binder.sequences("x", inputs)
+    binder.sequences("gy", grads[: call.outputs])
+    binder.sequences("dx", into_x)
+    binder.carries("gs", grads[call.outputs :], into_state)
+    binder.flat(saves)
+    binder.flat(stashes)
+    binder.flat(sums)
+    native.execute(compiled.code, call.schedule, binder.table(), call.seed, True)
+    matrices = _products(layout, dict(zip(plan.hoisted, operands, strict=True)), {**saves, **stashes})
+    results: list[torch.Tensor | None] = []
+    for key, operand in zip(plan.hoisted, operands, strict=True):
+        grad = sums.get(key)
+        if grad is not None and grad.numel() != operand.numel():
+            raise AssertionError(f"the gradient of {key} has {grad.numel()} elements, this is a bug of dynrnn")
+        results.append(matrices.get(key) if grad is None else grad)
+    for i, grad in enumerate(into_x):
+        if grad is not None and f"dx{i}" not in binder.bound:
+            grad.zero_()  # nothing depends on this input
+        results.append(grad)
+    results.extend(into_state)
+    return [result if need else None for result, need in zip(results, needs, strict=True)]
+
+
+def _products(
+    layout: Layout, operands: Mapping[str, torch.Tensor], memory: Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Gradients of matrices: ``left^T right`` over all valid rows, into the rows of the matrix that they belong to."""
+
+    def columns(place: Columns) -> torch.Tensor:
+        return memory[place.key][:, place.offset : place.offset + place.cols]
+
+    results: dict[str, torch.Tensor] = {}
+    written: dict[str, list[tuple[int, int]]] = {}
+    for key, start, stop, left, right in layout.outers:
+        if key not in results:
+            covered = sorted({(o[1], o[2]) for o in layout.outers if o[0] == key})
+            whole = all(a[1] == b[0] for a, b in itertools.pairwise(covered))
+            whole = whole and covered[0][0] == 0 and covered[-1][1] == operands[key].shape[0]
+            make = torch.empty if whole else torch.zeros
+            results[key] = make(tuple(operands[key].shape), dtype=operands[key].dtype)
+            written[key] = [] if whole else [(0, operands[key].shape[0])]
+        target = results[key][start:stop]
+        if any(a < stop and start < b for a, b in written[key]):
+            target.addmm_(columns(left).t(), columns(right))
+        else:
+            torch.mm(columns(left).t(), columns(right), out=target)
+            written[key].append((start, stop))
+    return results
+
+
+def _parted(
+    call: _Call, tensors: Sequence[torch.Tensor]
+) -> tuple[list[torch.Tensor], list[torch.Tensor], list[torch.Tensor]]:
+    """The tensors of a call as operands, inputs and state."""
+    first = len(call.plan.hoisted)
+    second = first + call.inputs
+    return list(tensors[:first]), list(tensors[first:second]), list(tensors[second:])
+
+
+class _Binder:
+    """Fills the table that tells the core where each buffer of a program is."""
+
+    def __init__(self, call: _Call, compiled: Compiled):
+        self.bound: set[str] = set()
+        self._time_major = call.time_axis == 0
+        self._compiled = compiled
+        self._words = [0] * (8 * len(compiled.layout.buffers))
+        self._alive: list[torch.Tensor] = []  # copies must live until the core is done
+
+    def table(self) -> np.ndarray:
+        """The bindings, int64 ``[buffers, 8]``."""
+        return np.array(self._words, np.int64).reshape(-1, 8)
+
+    def operands(self, keys: Sequence[str], tensors: Sequence[torch.Tensor]) -> None:
+        """Parameters, as ``VEC`` and ``MAT`` buffers."""
+        slots, words = self._compiled.slots, self._words
+        for key, tensor in zip(keys, tensors, strict=True):
+            for at, buffer in slots.get(key, ()):
+                if buffer.kind == "VEC":
+                    flat = tensor if tensor.is_contiguous() else self._kept(tensor.contiguous())
+                    words[at : at + 2] = flat.data_ptr(), flat.numel()
+                elif buffer.stop > buffer.start and buffer.kind == "MAT":
+                    (k, n), columns = tensor.stride(), tensor.shape[1]
+                    reach = (buffer.stop - buffer.start - 1) * k + (columns - 1) * n + 1
+                    address = tensor.data_ptr() + buffer.start * k * tensor.element_size()
+                    words[at : at + 4] = (address, reach, n, k) if buffer.transposed else (address, reach, k, n)
+
+    def sequences(self, prefix: str, tensors: Sequence[torch.Tensor | None]) -> None:
+        """Tensors with rows and steps, as ``INPUT`` and ``OUTPUT`` buffers; None is zeros."""
+        for number, tensor in enumerate(tensors):
+            key = f"{prefix}{number}"
+            for at, _ in self._compiled.slots.get(key, ()):
+                self.bound.add(key)
+                if tensor is None:
+                    self._words[at + 4] = 1
+                else:
+                    dense = self._dense(tensor, 2)
+                    row, step = dense.stride()[:2]
+                    if self._time_major:
+                        row, step = step, row
+                    self._words[at : at + 5] = dense.data_ptr(), _reach(dense), row, step, 1
+
+    def carries(self, prefix: str, initial: Sequence[torch.Tensor | None], final: Sequence[torch.Tensor]) -> None:
+        """Initial and final states, as ``CARRY`` buffers."""
+        for number, (old, new) in enumerate(zip(initial, final, strict=True)):
+            for at, _ in self._compiled.slots.get(f"{prefix}{number}", ()):
+                if old is not None:
+                    dense = self._dense(old, 1)
+                    self._words[at : at + 3] = dense.data_ptr(), _reach(dense), dense.stride(0)
+                self._words[at + 3 : at + 6] = new.data_ptr(), new.numel(), new.stride(0)
+
+    def flat(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Contiguous tensors, as ``SAVED`` and ``ACC`` buffers."""
+        for key, tensor in tensors.items():
+            for at, buffer in self._compiled.slots.get(key, ()):
+                if buffer.kind in ("SAVED", "ACC"):
+                    self._words[at : at + 2] = tensor.data_ptr(), tensor.numel()
+
+    def _dense(self, tensor: torch.Tensor, leading: int) -> torch.Tensor:
+        """``tensor``, or a copy if the elements of a row do not stand side by side."""
+        if tensor.is_contiguous():
+            return tensor
+        expected = 1
+        for size, stride in zip(reversed(tensor.shape[leading:]), reversed(tensor.stride()[leading:]), strict=True):
+            if size != 1 and stride != expected:
+                return self._kept(tensor.contiguous())
+            expected *= size
+        return tensor
+
+    def _kept(self, tensor: torch.Tensor) -> torch.Tensor:
+        self._alive.append(tensor)
+        return tensor
+
+
+def _reach(tensor: torch.Tensor) -> int:
+    """Elements of memory from the first to the last of ``tensor``."""
+    if tensor.is_contiguous():
+        return tensor.numel()
+    return 1 + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+
+
+def _differentiable_backward(
+    call: _Call, tensors: Sequence[torch.Tensor], grads: Sequence[torch.Tensor | None], needs: Sequence[bool]
+) -> list[torch.Tensor | None]:
+    """Gradients with a graph of their own, through the reference executor."""
+    with torch.enable_grad():
+        aliases = [t.view_as(t) if need else t for t, need in zip(tensors, needs, strict=True)]
+        operands, inputs, state = _parted(call, aliases)
+        step = program_step(call.plan.program, call.plan.hoisted, call.seed)
+        ys, finals = reference.run(step, operands, inputs, state, call.lengths, call.time_axis, call.batch, call.steps)
+        results = [
+            leaf.reshape(*leaf.shape[:lead], *shape)
+            for leaf, shape, lead in [
+                *((y, shape, 2) for y, shape in zip(ys, call.plan.y_shapes, strict=True)),
+                *((s, shape, 1) for s, shape in zip(finals, call.plan.state_shapes, strict=True)),
+            ]
+        ]
+        pairs = [(r, g) for r, g in zip(results, grads, strict=True) if g is not None and r.requires_grad]
+        sources = [alias for alias, need in zip(aliases, needs, strict=True) if need]
+        found = torch.autograd.grad(
+            [r for r, _ in pairs], sources, [g for _, g in pairs], create_graph=True, allow_unused=True
+        )
+    given = iter(found)
+    return [next(given) if need else None for need in needs]
+
+
+def program_step(program: Program, hoisted: Sequence[str], seed: int) -> Any:
+    """A program as a step on flat leaves, for the reference executor."""
+    noises = {node.attrs[0]: node.cols for node in program.nodes() if node.op == "noise"}
+    time = [0]
+
+    def step(operands: Any, xs: Any, states: Any) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        batch = states[0].shape[0]
+        leaves = dict(zip(hoisted, operands, strict=True))
+        leaves.update((f"x{i}", x.reshape(batch, -1)) for i, x in enumerate(xs))
+        leaves.update((f"s{i}", s.reshape(batch, -1)) for i, s in enumerate(states))
+        for stream, cols in noises.items():
+            drawn = np.empty((batch, cols), np.float32 if states[0].dtype == torch.float32 else np.float64)
+            native.noise(drawn, seed, stream, np.full(batch, time[0], np.int64), np.arange(batch, dtype=np.int64))
+            leaves[f"noise{stream}"] = torch.from_numpy(drawn)
+        time[0] += 1
+        values = run(program, leaves, batch)
+        ys = [values[node].expand(batch, node.cols) for node in program.outputs.values()]
+        new = [
+            values[node].expand(batch, node.cols).reshape(old.shape)
+            for node, old in zip(program.carries.values(), states, strict=True)
+        ]
+        return ys, new
+
+    return step

@@ -1,0 +1,186 @@
+"""Which executor runs a step: the native core where the whole step lowers, else the reference.
+
+Plans are kept by what the step is (``capture.py``) and the structure, shapes and dtypes of its arguments. A refusal is
+kept likewise, so that a step that cannot be lowered is not traced again at every call.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from dynrnn import nest
+from dynrnn.engine import cpu, reference
+from dynrnn.engine.capture import Inventory
+from dynrnn.engine.plan import Plan, check_leaves, make_plan
+from dynrnn.engine.refusal import Refusal
+
+__all__ = ["EngineWarning", "check_mode", "check_tensors", "find_plan", "run"]
+
+_MOST_PLANS = 256
+_plans: OrderedDict[Any, Plan | Refusal] = OrderedDict()
+_lock = threading.RLock()
+_reported: set[str] = set()
+
+
+class EngineWarning(UserWarning):
+    """A step runs in the reference executor, one Python step per time step, because the native one cannot run it."""
+
+
+def run(
+    step: Callable[[Any, Any, Any], Any],
+    params: Any,
+    inputs: Any,
+    state: Any,
+    lengths: list[int] | None,
+    time_axis: int,
+    batch: int,
+    steps: int,
+    engine: str,
+) -> tuple[Any, Any]:
+    """Run ``step`` by the executor that ``engine`` names; arguments as ``dynrnn.scan`` has checked them.
+
+    Raises:
+        NotImplementedError: ``engine`` is "native" and the native core cannot run the step.
+        Exception: what the step raises, and what the reference executor finds wrong with it.
+    """
+    refused: Refusal | None = None
+    if engine != "reference" and batch and steps:
+        try:
+            check_mode(inputs, state)
+            plan, inventory = find_plan(step, params, inputs, state, time_axis)
+            captured = [inventory.tensors[place] for place in plan.captured]
+            check_tensors(captured)
+            ys, finals = cpu.unroll(
+                plan, captured, nest.flatten(inputs), nest.flatten(state), lengths, time_axis, batch, steps
+            )
+            return nest.pack_as(plan.y, ys), nest.pack_as(state, finals)
+        except Refusal as refusal:
+            if engine == "native":
+                raise NotImplementedError(f"engine='native' cannot run this step: {refusal}") from None
+            refused = refusal
+    results = reference.run(step, params, inputs, state, lengths, time_axis, batch, steps)
+    if refused is not None:
+        _report(refused)  # only now: if the step itself is wrong, that is what the user must hear
+    return results
+
+
+def _report(refusal: Refusal) -> None:
+    """Warn once of every reason."""
+    text = str(refusal)
+    if not refusal.quiet and text not in _reported:
+        _reported.add(text)
+        warnings.warn(
+            f"a recurrent step runs in the reference executor, which is slow, because of this: {text}",
+            EngineWarning,
+            stacklevel=6,
+        )
+
+
+def check_mode(inputs: Any, state: Any) -> None:
+    """Refuse what is not a plain computation on plain CPU tensors.
+
+    Raises:
+        Refusal: with the reason.
+    """
+    if torch._C._functorch.peek_interpreter_stack() is not None:
+        raise Refusal("it runs within a torch.func transform", quiet=True)
+    if torch._C._len_torch_dispatch_stack() or torch.compiler.is_compiling():
+        raise Refusal("it is being traced", quiet=True)
+    if torch.autograd.forward_ad._current_level >= 0:
+        raise Refusal("forward-mode differentiation is on", quiet=True)
+    if torch.is_autocast_enabled("cpu"):
+        raise Refusal("autocast is on")
+    xs, states = nest.flatten(inputs), nest.flatten(state)
+    check_tensors([*xs, *states])
+    check_leaves(xs, states)
+
+
+def check_tensors(tensors: Sequence[Any]) -> None:
+    """Refuse what is not plain CPU memory.
+
+    Raises:
+        Refusal: with the reason.
+    """
+    for tensor in tensors:
+        if not isinstance(tensor, torch.Tensor):
+            raise Refusal(f"a leaf of type {type(tensor).__name__}")
+        if tensor.device.type != "cpu":
+            raise Refusal(f"tensors on the device {tensor.device}")
+        if type(tensor) not in (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer):
+            raise Refusal(f"a tensor of the class {type(tensor).__name__}")
+        if tensor.layout != torch.strided or tensor.is_neg() or tensor.is_conj():
+            raise Refusal("a tensor that is not strided memory")
+
+
+def find_plan(
+    step: Callable[[Any, Any, Any], Any], params: Any, inputs: Any, state: Any, time_axis: int
+) -> tuple[Plan, Inventory]:
+    """The plan of a step for arguments like these, made if there is none.
+
+    Raises:
+        Refusal: the native core cannot run the step.
+    """
+    inventory = Inventory(step, params)
+    shapes = _shapes(inputs, state)
+    key = (inventory.key, shapes)
+    with _lock:
+        found = _plans.get(key)
+        if found is None:
+            inventory, found = _make(step, params, inputs, state, time_axis, inventory)
+            _plans[inventory.key, shapes] = found
+            while len(_plans) > _MOST_PLANS:
+                _plans.popitem(last=False)
+        else:
+            _plans.move_to_end(key)
+    if isinstance(found, Refusal):
+        raise found
+    return found, inventory
+
+
+def _shapes(inputs: Any, state: Any) -> tuple[Any, ...]:
+    leaves = [(leaf.dtype, leaf.shape[2:]) for leaf in nest.flatten(inputs)]
+    states = [
+        (leaf.dtype, leaf.shape[1:]) if isinstance(leaf, torch.Tensor) else type(leaf) for leaf in nest.flatten(state)
+    ]
+    return nest.structure(inputs), nest.structure(state), tuple(leaves), tuple(states)
+
+
+def _make(
+    step: Callable[[Any, Any, Any], Any],
+    params: Any,
+    inputs: Any,
+    state: Any,
+    time_axis: int,
+    inventory: Inventory,
+) -> tuple[Inventory, Plan | Refusal]:
+    """Trace a step. It runs once on zeros first, so that what it makes at its first call (weights) is there."""
+    x = nest.map_structure(lambda leaf: torch.zeros_like(leaf.select(time_axis, 0)), inputs)
+    before = torch.get_rng_state()
+    drawing = [(generator, generator.get_state()) for generator in inventory.generators]
+    try:
+        start = nest.map_structure(torch.zeros_like, state)
+        with torch.no_grad():
+            step(params, x, start)
+        after = Inventory(step, params)
+        if after.key != inventory.key:
+            before, drawing = torch.get_rng_state(), [(g, g.get_state()) for g in after.generators]
+            inventory = after
+        try:
+            return inventory, make_plan(step, params, x, state, inventory)
+        except Refusal as refusal:
+            return inventory, refusal
+    except Refusal as refusal:
+        return inventory, refusal
+    except Exception as error:
+        # what is wrong with the step is for the reference executor to say
+        return inventory, Refusal(f"it could not be traced, {type(error).__name__}: {str(error).splitlines()[:1]}")
+    finally:
+        torch.set_rng_state(before)
+        for generator, drawn in drawing:
+            generator.set_state(drawn)

@@ -1,0 +1,394 @@
+"""Lowering: from a traced graph of ATen operations to the nodes of a step program.
+
+Each node of the traced graph becomes one of
+
+* a `Row`: row-wise columns of a program node. Views, slices, permutations and broadcasts only change which column
+  stands where, so a `Row` carries an integer array of the traced value's shape (with 1 in place of the rows) that says
+  from which column of the node each element comes; columns are moved only where an operation needs them side by side;
+* a `Param`: a value that depends on no row. What is computed from parameters only stays in torch: it is copied into a
+  graph of its own, the *prologue*, that runs once per call under autograd;
+* a `Grad`, in derivative graphs only: sums over rows, which the program's `Sum` and `Outer` sinks collect;
+* a number, a list, or None.
+
+The rules for single operations stand in ``aten.py``. What has no rule, mixes rows, or has a dtype that the program does
+not have, is a `Refusal`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import fx
+
+from dynrnn.engine.program import Builder, Node
+from dynrnn.engine.refusal import Refusal
+from dynrnn.engine.trace import is_literal, name_of, where
+
+__all__ = ["Grad", "Hoisted", "Lowering", "Matrix", "Noise", "Param", "Row", "Rule", "Several", "Transposed", "Vector"]
+
+# More pieces than this and moving columns one by one is no longer what the engine is for.
+_MOST_PIECES = 256
+
+
+@dataclass
+class Row:
+    """A row-wise value: element ``i`` of a row is column ``index.flat[i]`` of ``node``.
+
+    Attributes:
+        node: program node.
+        index: of the value's shape, with 1 at the rows' dimension.
+        axis: the rows' dimension.
+        boolean: whether the elements are truth values (0.0 and 1.0 in the program).
+    """
+
+    node: Node
+    index: np.ndarray
+    axis: int = 0
+    boolean: bool = False
+
+    def viewed(self, index: np.ndarray, axis: int | None = None) -> Row:
+        """The same node seen in another way."""
+        return Row(self.node, index, self.axis if axis is None else axis, self.boolean)
+
+
+@dataclass
+class Param:
+    """A value that no row takes part in.
+
+    Attributes:
+        fx: its node in the traced graph.
+        shape: its shape.
+        value: its number, when it was written as one in the step.
+        literal: its elements, when they were written as numbers in the step.
+    """
+
+    fx: fx.Node
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    value: float | None = None
+    literal: torch.Tensor | None = None
+
+
+@dataclass
+class Grad:
+    """A sum over rows, of a parameter's shape.
+
+    Attributes:
+        sums: pairs ``(a, b)``: the sum over rows of a, times b if there is one (a vector).
+        outers: pairs ``(a, b)``: ``a^T b`` (a matrix).
+        shape: its shape.
+    """
+
+    sums: list[tuple[Node, Node | None]]
+    outers: list[tuple[Node, Node]]
+    shape: tuple[int, ...]
+
+
+@dataclass
+class Vector:
+    """A ``vec`` leaf of the forward program, in a derivative graph."""
+
+    node: Node
+
+
+@dataclass
+class Matrix:
+    """A ``mat`` leaf of the forward program, in a derivative graph."""
+
+    node: Node
+
+
+@dataclass
+class Transposed:
+    """The transpose of a `Matrix`."""
+
+    node: Node
+
+
+@dataclass
+class Hoisted:
+    """An operand that the prologue makes.
+
+    Attributes:
+        key: of the program's ``vec`` or ``mat`` leaf.
+        source: the node of the traced graph it is made from.
+        view: None for a matrix as it is; for a vector, the shape to broadcast to before it is flattened.
+        matrix: whether it is a matrix.
+        transposed: whether the matrix is the transpose of its source.
+    """
+
+    key: str
+    source: fx.Node
+    view: tuple[int, ...] | None
+    matrix: bool
+    transposed: bool = False
+
+
+@dataclass
+class Noise:
+    """A stream of noise: where it is drawn in the traced graph, and with which generator (None: torch's own)."""
+
+    generator: torch.Generator | None
+
+
+Rule = Callable[..., Any]
+
+
+def entering(table: dict[str, Rule]) -> Callable[..., Callable[[Rule], Rule]]:
+    """A decorator that enters a rule into ``table`` under the names of its operations."""
+
+    def rule(*names: str) -> Callable[[Rule], Rule]:
+        def enter(function: Rule) -> Rule:
+            for name in names:
+                table[name] = function
+            return function
+
+        return enter
+
+    return rule
+
+
+@dataclass
+class Lowering:
+    """One traced graph on its way to nodes.
+
+    Attributes:
+        builder: where nodes are made.
+        batch: the number of rows of the trace.
+        dtype: the floating dtype of the program.
+        rules: rule of each operation, by the name of its overload packet.
+        derivative: whether sums over rows are allowed.
+        hoisted: operands from the prologue, in the order of their keys.
+        noises: streams of noise.
+    """
+
+    builder: Builder
+    batch: int
+    dtype: torch.dtype
+    rules: dict[str, Rule]
+    derivative: bool = False
+    hoisted: list[Hoisted] = field(default_factory=list)
+    noises: list[Noise] = field(default_factory=list)
+    values: dict[fx.Node, Any] = field(default_factory=dict)
+    at: fx.Node | None = None
+
+    # --- walking the graph ---------------------------------------------------------------------------------------
+
+    def lower(self, graph: fx.GraphModule, placeholders: Sequence[Any]) -> list[Any]:
+        """Lower all of ``graph``; ``placeholders`` are the values of its placeholders (None where nothing reads them).
+
+        Returns:
+            The lowered results of the graph.
+
+        Raises:
+            Refusal: it cannot be lowered.
+        """
+        given = iter(placeholders)
+        results: list[Any] = []
+        for node in graph.graph.nodes:
+            self.at = node
+            if node.op == "placeholder":
+                self.values[node] = next(given)
+            elif node.op == "get_attr":
+                self.values[node] = self._captured(node, getattr(graph, str(node.target)))
+            elif node.op == "output":
+                results = fx.map_arg(node.args[0], self.values.__getitem__)
+            elif node.users or getattr(node.target, "_schema", None) is None:
+                self.values[node] = self._call(node)
+        return list(results)
+
+    def refuse(self, reason: str) -> Refusal:
+        """A refusal that names the line of the node at hand."""
+        return Refusal(reason, where(self.at) if self.at is not None else "")
+
+    def _captured(self, node: fx.Node, tensor: torch.Tensor) -> Param:
+        literal = tensor if is_literal(node) and not tensor.is_complex() else None
+        value = float(tensor) if literal is not None and tensor.numel() == 1 else None
+        return Param(node, tuple(tensor.shape), tensor.dtype, value, literal)
+
+    def _call(self, node: fx.Node) -> Any:
+        args = fx.map_arg(node.args, self.values.__getitem__)
+        kwargs = fx.map_arg(node.kwargs, self.values.__getitem__)
+        name = name_of(node).rsplit(".", 1)[-1]
+        if name != "getitem" and not _has_rows(args) and not _has_rows(kwargs):
+            made = self._without_rows(node, name, args, kwargs)
+            if made is not None:
+                return made
+        if self.derivative:
+            # torch's derivatives change what they have just made; the traced value is the changed one
+            name = name.removesuffix("_")
+        rule = self.rules.get(name)
+        if rule is None:
+            raise self.refuse(f"{name_of(node)} has no counterpart in the step program")
+        return rule(self, *args, **kwargs)
+
+    def _without_rows(self, node: fx.Node, name: str, args: Any, kwargs: Any) -> Any:
+        """A `Param`, unless the operation makes rows out of nothing, as ``zeros([batch, n])`` does."""
+        example = node.meta.get("val")
+        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+            if isinstance(example, torch.Tensor) and example.ndim and example.shape[0] == self.batch:
+                return None
+            raise self.refuse(f"{name_of(node)} draws noise that all rows share")
+        if isinstance(example, (tuple, list)):
+            return Several(node)
+        if not isinstance(example, torch.Tensor):
+            raise self.refuse(f"{name_of(node)} does not make a tensor")
+        if self.batch in example.shape:
+            return None
+        value = literal = None
+        if name in ("lift_fresh_copy", "lift_fresh", "clone", "detach", "alias", "_to_copy") and isinstance(
+            args[0], Param
+        ):
+            value, literal = args[0].value, args[0].literal
+        elif name in ("scalar_tensor", "full") and not example.shape:
+            value = float(args[-1])
+        return Param(node, tuple(example.shape), example.dtype, value, literal)
+
+    # --- rows ----------------------------------------------------------------------------------------------------
+
+    def leaf(self, node: Node, shape: Sequence[int]) -> Row:
+        """A row-wise leaf: a tensor ``[rows, *shape]`` whose columns stand as in memory."""
+        return Row(node, np.arange(node.cols).reshape(1, *shape))
+
+    def const(self, value: float | None, shape: Sequence[int], boolean: bool = False) -> Row:
+        """A number in every element of a value of the traced shape ``shape``, which has the rows in it."""
+        if self.batch not in shape or value is None:
+            raise self.refuse("a tensor without rows")
+        axis = list(shape).index(self.batch)
+        index = np.zeros([1 if i == axis else size for i, size in enumerate(shape)], dtype=np.int64)
+        return Row(self.builder.const(value), index, axis, boolean)
+
+    def columns(self, row: Row) -> Node:
+        """The elements of ``row``, side by side in the order of its shape."""
+        flat = row.index.ravel()
+        if flat.size and (flat == flat[0]).all() and flat.size > 1:
+            one = self.builder.slice(row.node, int(flat[0]), int(flat[0]) + 1)
+            return self.builder.make("copy", (one,), (), flat.size)
+        return self._taken(row.node, flat)
+
+    def narrow(self, row: Row, index: np.ndarray) -> Node:
+        """Like `columns` for another view of the node, but one column where all elements are the same column."""
+        flat = index.ravel()
+        if flat.size and (flat == flat[0]).all():
+            return self.builder.slice(row.node, int(flat[0]), int(flat[0]) + 1)
+        return self._taken(row.node, flat)
+
+    def _taken(self, node: Node, flat: np.ndarray) -> Node:
+        if not flat.size:
+            raise self.refuse("a value without columns")
+        breaks = np.flatnonzero(np.diff(flat) != 1) + 1
+        if len(breaks) >= _MOST_PIECES:
+            raise self.refuse(f"it rearranges columns into {len(breaks) + 1} pieces")
+        pieces = np.split(flat, breaks)
+        return self.builder.concat(self.builder.slice(node, int(p[0]), int(p[-1]) + 1) for p in pieces)
+
+    def fresh(self, node: Node, shape: Sequence[int], axis: int, boolean: bool = False) -> Row:
+        """A new value of the shape ``shape`` (1 at ``axis``), from a node with all its columns or with one."""
+        size = int(np.prod(shape))
+        index = np.arange(size) if node.cols == size else np.zeros(size, dtype=np.int64)
+        return Row(node, index.reshape(shape), axis, boolean)
+
+    # --- operands ------------------------------------------------------------------------------------------------
+
+    def pointwise(self, function: Callable[..., Node], *operands: Any, boolean: bool = False) -> Row:
+        """Apply ``function`` of nodes to broadcast operands: rows, parameters and numbers."""
+        shapes: list[tuple[int, ...]] = []
+        axis_from_end = 0
+        if not any(isinstance(operand, Row) for operand in operands):
+            # vectors of a derivative among themselves: the same in every row
+            operands = tuple(_as_row(operand) for operand in operands)
+        for operand in operands:
+            if isinstance(operand, Row):
+                shapes.append(operand.index.shape)
+                from_end = operand.axis - operand.index.ndim
+                if axis_from_end and from_end != axis_from_end:
+                    raise self.refuse("it combines rows with rows of other places")
+                axis_from_end = from_end
+            elif isinstance(operand, Param):
+                shapes.append(operand.shape)
+            elif isinstance(operand, Vector):
+                shapes.append((operand.node.cols,))
+            elif isinstance(operand, Grad):
+                raise self.refuse("an operation on a gradient of a parameter")
+        try:
+            shape = np.broadcast_shapes(*shapes)
+        except ValueError:
+            raise self.refuse(f"operands of shapes {shapes}") from None
+        axis = len(shape) + axis_from_end
+        if shape[axis] != 1:
+            raise self.refuse("it combines rows with a parameter that has an entry for each row")
+        nodes = [self._operand(operand, shape, axis) for operand in operands]
+        return self.fresh(function(*nodes), shape, axis, boolean)
+
+    def _operand(self, operand: Any, shape: tuple[int, ...], axis: int) -> Node:
+        if isinstance(operand, Row):
+            return self.narrow(operand, np.broadcast_to(operand.index, shape))
+        if isinstance(operand, Param):
+            return self.vector(operand, shape)
+        if isinstance(operand, Vector):
+            return self.narrow(Row(operand.node, np.empty(0)), np.broadcast_to(np.arange(operand.node.cols), shape))
+        return self.number(operand)
+
+    def number(self, value: Any) -> Node:
+        """A Python number."""
+        if isinstance(value, complex) or not isinstance(value, (int, float)):
+            raise self.refuse(f"an operand of type {type(value).__name__}")
+        return self.builder.const(float(value))
+
+    def vector(self, param: Param, shape: tuple[int, ...]) -> Node:
+        """A parameter as a ``vec`` leaf that fits a value of ``shape`` (1 at the rows)."""
+        if param.value is not None:
+            return self.builder.const(param.value)
+        if param.dtype != self.dtype and (param.dtype.is_floating_point or param.dtype.is_complex):
+            raise self.refuse(f"a parameter of {param.dtype} in a step of {self.dtype}")
+        if int(np.prod(param.shape)) == 1:
+            return self._hoist(param.fx, (), False, 1)
+        return self._hoist(param.fx, tuple(shape), False, int(np.prod(shape)))
+
+    def matrix(self, param: Any, transposed: bool = False) -> Node:
+        """A parameter ``[k, n]`` (or its transpose) as a ``mat`` leaf."""
+        if not isinstance(param, Param) or len(param.shape) < 2 or any(size != 1 for size in param.shape[:-2]):
+            raise self.refuse("a product with something else than a matrix of parameters")
+        if param.dtype != self.dtype:
+            raise self.refuse(f"a parameter of {param.dtype} in a step of {self.dtype}")
+        k, n = param.shape[:-3:-1] if transposed else param.shape[-2:]
+        key = self._hoisted(param.fx, None, True, transposed)
+        return self.builder.make("mat", (), (key, 0, k), n)
+
+    def _hoist(self, source: fx.Node, view: tuple[int, ...], matrix: bool, cols: int) -> Node:
+        return self.builder.make("vec", (), (self._hoisted(source, view, matrix),), cols)
+
+    def _hoisted(self, source: fx.Node, view: tuple[int, ...] | None, matrix: bool, transposed: bool = False) -> str:
+        for item in self.hoisted:
+            if (item.source, item.view, item.matrix, item.transposed) == (source, view, matrix, transposed):
+                return item.key
+        key = f"p{len(self.hoisted)}"
+        self.hoisted.append(Hoisted(key, source, view, matrix, transposed))
+        return key
+
+
+def _as_row(operand: Any) -> Any:
+    if isinstance(operand, Vector):
+        return Row(operand.node, np.arange(operand.node.cols).reshape(1, -1), 0)
+    return operand
+
+
+@dataclass
+class Several:
+    """Several values without rows, from one operation."""
+
+    fx: fx.Node
+
+
+def _has_rows(value: Any) -> bool:
+    if isinstance(value, (Row, Grad, Vector, Matrix, Transposed)):
+        return True
+    if isinstance(value, (list, tuple)):
+        return any(map(_has_rows, value))
+    if isinstance(value, dict):
+        return any(map(_has_rows, value.values()))
+    return False

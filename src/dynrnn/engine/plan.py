@@ -1,0 +1,289 @@
+"""Plans: a step, traced and lowered once, with what is needed to bind it to the tensors of a call.
+
+A plan holds the program of the step; its layouts (one for inference, and a pair for every set of gradients asked for)
+are made when they are first wanted. It holds no values of parameters: these are found again at every call by the walk
+of ``capture.py``, and what is computed from parameters only runs in the *prologue*, a torch graph under autograd.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import fx
+
+from dynrnn import nest
+from dynrnn.checks import check_like, check_pair, check_rows
+from dynrnn.engine import native
+from dynrnn.engine.capture import Inventory
+from dynrnn.engine.derive import derive
+from dynrnn.engine.layout import lay_out
+from dynrnn.engine.lower import Lowering, Param, Row
+from dynrnn.engine.passes import optimized
+from dynrnn.engine.program import Builder, Program, check
+from dynrnn.engine.refusal import Refusal
+from dynrnn.engine.rules import RULES
+from dynrnn.engine.serial import Buffer, Layout
+from dynrnn.engine.trace import captured_tensors, is_literal, trace
+
+__all__ = ["Compiled", "Plan", "Training", "check_leaves", "make_plan"]
+
+_DTYPES = (torch.float32, torch.float64)
+
+
+@dataclass
+class Compiled:
+    """A program in the core, with its layout.
+
+    Attributes:
+        slots: for each key, where its buffers stand in a table of bindings (index of the first word), and the buffers.
+    """
+
+    program: Program
+    layout: Layout
+    code: native.Program
+    slots: dict[str, list[tuple[int, Buffer]]]
+
+
+@dataclass
+class Training:
+    """The programs of a call that asks for gradients."""
+
+    forward: Compiled
+    backward: Compiled
+
+
+@dataclass
+class Plan:
+    """A step that the native core can run.
+
+    Attributes:
+        dtype: of all its values.
+        program: the step.
+        hoisted: keys of the operands that the prologue returns, in order.
+        captured: for each tensor that the prologue takes, its place among the tensors of the walk.
+        prologue: from these tensors to the hoisted operands.
+        generators: for each stream of noise, the generator that seeds it (None: torch's own).
+        y: an example of the outputs' structure.
+        y_shapes: shape of a row of each output.
+        state_shapes: shape of a row of each state.
+    """
+
+    builder: Builder
+    dtype: torch.dtype
+    program: Program
+    hoisted: list[str]
+    captured: list[int]
+    prologue: Callable[..., Sequence[torch.Tensor]]
+    generators: list[torch.Generator | None]
+    y: Any
+    y_shapes: list[tuple[int, ...]]
+    state_shapes: list[tuple[int, ...]]
+    _inference: Compiled | Refusal | None = None
+    _training: dict[frozenset[str], Training | Refusal] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def inference(self) -> Compiled:
+        """The program of a call that asks for no gradients.
+
+        Raises:
+            Refusal: it cannot be laid out.
+        """
+        with self._lock:
+            if self._inference is None:
+                self._inference = _or_refusal(lambda: _compile(self.builder, self.program, self.dtype))
+        if isinstance(self._inference, Refusal):
+            raise self._inference
+        return self._inference
+
+    def training(self, wanted: frozenset[str]) -> Training:
+        """The programs of a call that asks for the gradients of ``wanted`` (keys of inputs and operands).
+
+        Raises:
+            Refusal: the derivative cannot be lowered.
+        """
+        with self._lock:
+            found = self._training.get(wanted)
+            if found is None:
+                found = self._training[wanted] = _or_refusal(lambda: self._derived(wanted))
+        if isinstance(found, Refusal):
+            raise found
+        return found
+
+    def _derived(self, wanted: frozenset[str]) -> Training:
+        forward, backward = derive(self.builder, self.program, self.dtype, wanted)
+        return Training(_compile(self.builder, forward, self.dtype), _compile(self.builder, backward, self.dtype))
+
+
+def _or_refusal(make: Callable[[], Any]) -> Any:
+    """What ``make`` returns, or the reason why it cannot: a fault of this package must not stop the user's program."""
+    try:
+        return make()
+    except Refusal as refusal:
+        return refusal
+    except Exception as error:
+        return Refusal(f"a bug of dynrnn, please report it: {type(error).__name__}: {error}")
+
+
+def _compile(builder: Builder, program: Program, dtype: torch.dtype) -> Compiled:
+    check(program)
+    program = optimized(builder, program)
+    layout = lay_out(builder, program)
+    slots: dict[str, list[tuple[int, Buffer]]] = {}
+    for i, buffer in enumerate(layout.buffers):
+        slots.setdefault(buffer.key, []).append((8 * i, buffer))
+    return Compiled(program, layout, native.Program(layout.serial(dtype)), slots)
+
+
+def make_plan(step: Callable[[Any, Any, Any], Any], params: Any, x: Any, state: Any, inventory: Inventory) -> Plan:
+    """Trace and lower a step.
+
+    Args:
+        step: ``step(params, x, state) -> (y, new_state)``.
+        params: handed to it.
+        x: nest of example tensors of one step.
+        state: nest of example tensors.
+        inventory: of the step and its params.
+
+    Raises:
+        Refusal: the native core cannot run it.
+        Exception: what the step itself raises.
+    """
+    xs, states = nest.flatten(x), nest.flatten(state)
+    dtype = check_leaves(xs, states)
+    made: list[Any] = []
+
+    def flat(*leaves: torch.Tensor) -> list[torch.Tensor]:
+        arguments = nest.pack_as(x, leaves[: len(xs)]), nest.pack_as(state, leaves[len(xs) :])
+        y, new_state = check_pair(step(params, *arguments), "step")
+        check_like(arguments[1], new_state, "new_state", "keep the structure, shapes and dtypes of the state")
+        check_rows(y, leaves[0].shape[0], "y")
+        made[:] = [y]
+        return [*nest.flatten(y), *nest.flatten(new_state)]
+
+    traced = trace(flat, [*xs, *states], inventory.tensors, inventory.changeable)
+    builder = Builder()
+    low = Lowering(builder, traced.batch, dtype, RULES)
+    placeholders = []
+    for prefix, op, leaves in (("x", "input", xs), ("s", "carry", states)):
+        for i, leaf in enumerate(leaves):
+            shape = tuple(leaf.shape[1:])
+            node = builder.make(op, (), (f"{prefix}{i}",), int(np.prod(shape)))
+            placeholders.append(low.leaf(node, shape))
+    results = low.lower(traced.graph, placeholders)
+    low.at = None
+    rows = [_row_result(low, result) for result in results]
+    y_count = len(rows) - len(states)
+    nodes = [low.columns(row) for row in rows]
+    program = Program(
+        {f"y{i}": node for i, node in enumerate(nodes[:y_count])},
+        {f"s{i}": node for i, node in enumerate(nodes[y_count:])},
+    )
+    check(program)
+    captured, prologue = _prologue(low, traced.graph, inventory)
+    return Plan(
+        builder,
+        dtype,
+        program,
+        [item.key for item in low.hoisted],
+        captured,
+        prologue,
+        [noise.generator for noise in low.noises],
+        nest.map_structure(lambda leaf: None, made[0]),
+        [tuple(row.index.shape[1:]) for row in rows[:y_count]],
+        [tuple(leaf.shape[1:]) for leaf in states],
+    )
+
+
+def check_leaves(xs: Sequence[torch.Tensor], states: Sequence[torch.Tensor]) -> torch.dtype:
+    """The one dtype of all leaves of inputs ``[B, T, ...]`` and state.
+
+    Raises:
+        Refusal: they are not all of one dtype that the core has, or have no rows or columns.
+    """
+    if not states:
+        raise Refusal("a step without a state")
+    for name, leaves in (("inputs", xs), ("the state", states)):
+        for leaf in leaves:
+            if leaf.ndim == 0:
+                raise Refusal(f"{name} with a leaf that has no rows")
+            if leaf.dtype not in _DTYPES:
+                raise Refusal(f"{name} of {leaf.dtype}")
+    if any(0 in leaf.shape[2:] for leaf in xs) or any(0 in leaf.shape[1:] for leaf in states):
+        raise Refusal("inputs or a state without columns")
+    dtypes = {leaf.dtype for leaf in (*xs, *states)}
+    if len(dtypes) > 1:
+        raise Refusal(f"inputs and state of several dtypes: {', '.join(sorted(map(str, dtypes)))}")
+    return dtypes.pop()
+
+
+def _row_result(low: Lowering, result: Any) -> Row:
+    if isinstance(result, Param):
+        raise Refusal("a result that does not depend on the rows")
+    if not isinstance(result, Row) or result.axis != 0:
+        raise Refusal("a result whose first dimension is not the rows")
+    if result.boolean:
+        raise Refusal("a result of truth values")
+    if not result.index.size:
+        raise Refusal("a result without columns")
+    return result
+
+
+def _prologue(
+    low: Lowering, traced: fx.GraphModule, inventory: Inventory
+) -> tuple[list[int], Callable[..., Sequence[torch.Tensor]]]:
+    """The part of the traced graph that no row takes part in, as a function of the captured tensors."""
+    tensors = captured_tensors(traced)
+    graph, copies, places = fx.Graph(), {}, []
+    holder = torch.nn.Module()
+    wanted = {item.source for item in low.hoisted}
+    stack = list(wanted)
+    needed: set[fx.Node] = set()
+    while stack:
+        node = stack.pop()
+        if node not in needed:
+            needed.add(node)
+            stack.extend(node.all_input_nodes)
+    for node in traced.graph.nodes:
+        if node not in needed:
+            continue
+        if node.op == "get_attr" and not is_literal(node):
+            place = inventory.place_of(tensors[str(node.target)])
+            if place is None:
+                raise Refusal("it uses a tensor that dynrnn cannot find again at the next call; pass it in params")
+            if place not in places:
+                places.append(place)
+                copies[node] = graph.placeholder(f"tensor{place}")
+            else:
+                copies[node] = next(n for n in graph.nodes if n.target == f"tensor{place}")
+        elif node.op == "get_attr":
+            setattr(holder, str(node.target), tensors[str(node.target)])
+            copies[node] = graph.get_attr(str(node.target))
+        else:
+            copies[node] = graph.node_copy(node, copies.__getitem__)
+    results = []
+    for item in low.hoisted:
+        value, example = copies[item.source], item.source.meta.get("val")
+        shape = tuple(tensors[str(item.source.target)].shape if example is None else example.shape)
+        if item.matrix and len(shape) > 2:
+            value = graph.call_method("reshape", (value, shape[-2:]))
+        if item.matrix:
+            results.append(graph.call_method("t", (value,)) if item.transposed else value)
+            continue
+        assert item.view is not None
+        if not (tensors[str(item.source.target)] if example is None else example).dtype.is_floating_point:
+            value = graph.call_method("to", (value, low.dtype))
+        target = tuple(item.view)
+        if item.view and int(np.prod(shape)) != int(np.prod(target)):
+            value = graph.call_method("expand", (value, target))
+        flat = (int(np.prod(target)),) if item.view else (1,)
+        results.append(value if shape == flat else graph.call_method("reshape", (value, flat)))
+    graph.output(tuple(results))
+    if all(node.op in ("placeholder", "output") for node in graph.nodes):
+        order = [places.index(int(str(node.target).removeprefix("tensor"))) for node in results]
+        return places, lambda *given: [given[i] for i in order]
+    return places, fx.GraphModule(holder, graph).forward

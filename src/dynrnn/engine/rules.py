@@ -1,0 +1,10 @@
+"""All rules of lowering, by the name of the ATen operation."""
+
+from __future__ import annotations
+
+from dynrnn.engine import aten, aten_views
+from dynrnn.engine.lower import Rule
+
+__all__ = ["RULES"]
+
+RULES: dict[str, Rule] = {**aten.RULES, **aten_views.RULES}

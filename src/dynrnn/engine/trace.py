@@ -1,0 +1,224 @@
+"""Tracing: a step function as a graph of ATen operations, made with ``make_fx`` on a few rows.
+
+The number of rows must not end up in the graph. A step is therefore traced twice, with two numbers of rows that occur
+nowhere else, and the two graphs are compared: where they differ by these numbers a dimension is the batch; where they
+differ otherwise (a constant that was computed from the batch size, noise from another library, a counter that the step
+changes) the step is refused, and the reference executor runs it.
+
+Tracing runs on real tensors of zeros, not on fake ones: a few rows cost nothing, and importing and running torch's fake
+tensors takes longer than the whole trace of an LSTM. A branch that depends on values is found nevertheless, because a
+traced tensor refuses to become a number.
+"""
+
+from __future__ import annotations
+
+import linecache
+import operator
+import re
+import warnings
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import fx
+
+from dynrnn.engine.refusal import Refusal
+from dynrnn.engine.watch import Watch
+
+__all__ = ["ROW_COUNTS", "Traced", "captured_tensors", "trace", "trace_joint", "where"]
+
+# primes: unlikely to be anything else
+ROW_COUNTS = (97, 89, 83, 79, 73, 71, 67, 61, 59, 53, 47, 43, 41, 37, 31, 29, 23, 19, 17, 13, 11, 7)
+_HERE = __file__.rsplit("trace.py", 1)[0]
+_PACKAGE = _HERE.rsplit("engine", 1)[0]
+
+
+@dataclass
+class Traced:
+    """A traced step.
+
+    Attributes:
+        graph: its graph module: placeholders are the leaves of x and of the state, ``get_attr`` nodes the tensors that
+            the step took from elsewhere.
+        batch: the number of rows in it.
+        outputs: the nodes (or numbers) it returns.
+    """
+
+    graph: fx.GraphModule
+    batch: int
+    outputs: list[Any]
+
+
+@lru_cache(maxsize=1)
+def decompositions() -> dict[Any, Callable[..., Any]]:
+    """Torch's own decompositions of the operations that no rule is written for."""
+    from torch._decomp import get_decompositions
+
+    a = torch.ops.aten
+    return get_decompositions(
+        [ a._softmax, a._log_softmax, a.gelu, a.silu, a.softplus, a.elu,
+            a.leaky_relu, a.hardsigmoid, a.hardswish, a.mish, a.log_sigmoid_forward, a.celu, a.softshrink,
+            a.threshold, a.addcmul, a.addcdiv, a.lerp, a.var_mean, a.std_mean, a.std, a.logsumexp, a.native_dropout,
+            a.glu, a.linalg_vector_norm, a.logit, a.rsub, a.frac, a.prelu, a._prelu_kernel, a.stack, a.sinc,
+            a.log2, a.log10, a.exp2, a.dot, a.special_expit, a.xlogy, a.square, a.heaviside, a.unsafe_chunk,
+        ]
+    )  # fmt: skip
+
+
+def trace(
+    function: Callable[..., list[torch.Tensor]],
+    leaves: Sequence[torch.Tensor],
+    reachable: Collection[torch.Tensor] = (),
+    changeable: Collection[torch.Tensor] = (),
+) -> Traced:
+    """Trace ``function(*leaves)``, which returns a flat list of tensors.
+
+    Args:
+        function: the step on flat leaves.
+        leaves: examples with any number of rows; only their shapes behind the rows, dtypes and devices count.
+        reachable: the tensors that the step can reach.
+        changeable: those of them whose values are not to be frozen into the graph.
+
+    Raises:
+        Refusal: the step cannot be traced, or what it does depends on the number of rows.
+        Exception: what the step itself raises.
+    """
+    taken = {size for leaf in leaves for size in leaf.shape[1:]} | {s for tensor in reachable for s in tensor.shape}
+    free = [rows for rows in ROW_COUNTS if rows not in taken]
+    if len(free) < 2:
+        raise Refusal("its tensors have too many sizes that are prime numbers below 100")
+    first, second = free[:2]
+
+    def watched(*arguments: torch.Tensor) -> list[torch.Tensor]:
+        with Watch(changeable):
+            return function(*arguments)
+
+    graphs = [_trace_with(watched, leaves, rows) for rows in (first, second)]
+    _compare(graphs[0], graphs[1], first, second)
+    (output,) = graphs[0].graph.find_nodes(op="output")
+    return Traced(graphs[0], first, list(output.args[0]))
+
+
+def _trace_with(function: Callable[..., list[torch.Tensor]], leaves: Sequence[torch.Tensor], rows: int) -> Any:
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    examples = [leaf.new_zeros((rows, *leaf.shape[1:])) for leaf in leaves]
+    try:
+        with torch.enable_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            graph = make_fx(function, decompositions(), record_stack_traces=True)(*examples)
+            if any(_mutates(node) for node in graph.graph.nodes):
+                functional = torch.func.functionalize(function, remove="mutations")
+                graph = make_fx(functional, decompositions(), record_stack_traces=True)(*examples)
+    except Refusal as refusal:
+        raise refusal if refusal.where else Refusal(refusal.reason, _line_of(refusal)) from None
+    except RuntimeError as error:
+        if "tracing" in str(error) or "traced" in str(error):
+            raise Refusal("what it does next depends on the values of tensors", _line_of(error)) from error
+        raise
+    graph.graph.eliminate_dead_code()
+    for node in graph.graph.nodes:
+        if _mutates(node):
+            raise Refusal(f"it changes a tensor in place with {name_of(node)}", where(node))
+    return graph
+
+
+def trace_joint(function: Callable[..., Any], arguments: Sequence[Any]) -> fx.GraphModule:
+    """The graph of ``function``, which takes derivatives inside with ``torch.func.vjp``."""
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    with torch.enable_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return make_fx(function)(*arguments)
+
+
+def _mutates(node: fx.Node) -> bool:
+    schema = getattr(node.target, "_schema", None)
+    return schema is not None and schema.is_mutable
+
+
+def captured_tensors(graph: fx.GraphModule) -> dict[str, torch.Tensor]:
+    """The tensors that a traced step took from elsewhere, by the name of their attribute."""
+    names = {str(node.target) for node in graph.graph.find_nodes(op="get_attr")}
+    return {name: getattr(graph, name) for name in sorted(names)}
+
+
+def name_of(node: fx.Node) -> str:
+    """The operation of a node, as users know it."""
+    target = node.target
+    if isinstance(target, torch._ops.OpOverload):
+        return f"torch.ops.{target.namespace}.{target._schema.name.split('::')[-1]}"
+    return getattr(target, "__name__", str(target))
+
+
+def where(node: fx.Node) -> str:
+    """The line of the user's code behind a node: the innermost outside of torch and this package."""
+    return _innermost(node.meta.get("stack_trace") or "")
+
+
+def _line_of(error: BaseException) -> str:
+    frames, trail = [], error.__traceback__
+    while trail is not None:
+        name = trail.tb_frame.f_code.co_filename
+        frames.append(f'File "{name}", line {trail.tb_lineno}, in x\n    {linecache.getline(name, trail.tb_lineno)}')
+        trail = trail.tb_next
+    return _innermost("\n".join(frames))
+
+
+def _innermost(stack: str) -> str:
+    """The user's line; a line of a cell of this package where there is none."""
+    torch_home = torch.__file__.rsplit("__init__.py", 1)[0]
+    frames = [
+        f"{file}:{line}: {code.strip()}"
+        for file, line, code in re.findall(r'File "([^"]+)", line (\d+), in [^\n]*\n\s*([^\n]*)', stack)
+        if not file.startswith((torch_home, _HERE))
+    ]
+    users = [frame for frame in frames if not frame.startswith(_PACKAGE)]
+    cells = [frame for frame in frames if frame.startswith(_PACKAGE + "cells")]
+    return (users or cells or [""])[-1]
+
+
+def _compare(one: fx.GraphModule, other: fx.GraphModule, first: int, second: int) -> None:
+    """Refuse a step whose graph depends on the number of rows in any other way than by the sizes of dimensions."""
+    nodes, others = list(one.graph.nodes), list(other.graph.nodes)
+    twins: dict[Any, Any] = dict(zip(nodes, others, strict=False))
+    if len(nodes) != len(others):
+        raise Refusal("what it does depends on the number of rows, or changes from call to call")
+
+    def same(a: Any, b: Any) -> bool:
+        if isinstance(a, fx.Node):
+            return twins.get(a) is b
+        if isinstance(a, (list, tuple)):
+            return isinstance(b, (list, tuple)) and len(a) == len(b) and all(map(same, a, b))
+        if isinstance(a, bool) or not isinstance(a, int):
+            return a is b or (type(a) is type(b) and (a == b or a != a))
+        return a == b or (a, b) == (first, second)
+
+    for a, b in twins.items():
+        if a.op != b.op or (a.op == "call_function" and a.target is not b.target):
+            raise Refusal("what it does depends on the number of rows, or changes from call to call", where(a))
+        if a.op == "get_attr":
+            mine, theirs = getattr(one, a.target), getattr(other, b.target)
+            if mine is not theirs and not (is_literal(a) and is_literal(b) and torch.equal(mine, theirs)):
+                raise Refusal("a tensor that it makes without torch differs from call to call", where(a))
+        elif a.op != "placeholder" and not (
+            same(a.args, b.args) and same(tuple(a.kwargs.items()), tuple(b.kwargs.items()))
+        ):
+            raise Refusal(
+                f"a number in {name_of(a)} depends on the number of rows, or changes from call to call", where(a)
+            )
+
+
+def is_literal(node: fx.Node) -> bool:
+    """Whether a ``get_attr`` is a tensor made from numbers within the step (``torch.tensor(0.5)``)."""
+    return bool(node.users) and all(
+        isinstance(user.target, torch._ops.OpOverload) and user.target._schema.name == "aten::lift_fresh_copy"
+        for user in node.users
+    )
+
+
+def is_getitem(node: fx.Node) -> bool:
+    """Whether the node takes one of several results."""
+    return node.target is operator.getitem

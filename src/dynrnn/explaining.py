@@ -1,0 +1,56 @@
+"""`explain`: what the engine makes of a cell or a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from dynrnn.cell_protocol import as_step, begin_sequence, check_cell, initial_state_of
+from dynrnn.driver_inputs import check_inputs
+from dynrnn.engine.explain import Explanation, explain_step
+
+__all__ = ["explain"]
+
+
+def explain(
+    cell: Callable[..., Any],
+    inputs: Any,
+    initial_state: Any = None,
+    dtype: torch.dtype | None = None,
+    *,
+    params: Any = None,
+    time_major: bool = False,
+) -> Explanation:
+    """Say which executor runs a cell or a step, and what became of it.
+
+    For a cell that the native core runs: its program, what was hoisted out of the loop, what is saved for the backward
+    pass and how many bytes that is for each row and step, what was deferred to after the loop, and the instructions.
+    For one that it cannot run: the operation that stopped it, and the line of code.
+
+    Args:
+        cell: ``cell(inputs, state) -> (output, new_state)``; with ``params``, a step as `scan` takes it:
+            ``step(params, x, state) -> (y, new_state)``.
+        inputs: nest of example tensors ``[B, T, ...]``; their values do not matter.
+        initial_state: as in `dynamic_rnn`; needed for a step.
+        dtype: as in `dynamic_rnn`.
+        params: what `scan` would hand to the step; None: ``cell`` is a cell.
+        time_major: the inputs are ``[T, B, ...]``.
+
+    Returns:
+        A string with the attributes ``executor``, ``reason``, ``where`` and ``saved_bytes``.
+
+    Raises:
+        TypeError, ValueError: as `dynamic_rnn` for wrong arguments.
+    """
+    check_cell(cell)
+    batch, _ = check_inputs(inputs, time_major)
+    name = getattr(cell, "__name__", type(cell).__name__)
+    if params is None:
+        state = initial_state_of(cell, initial_state, batch, dtype, inputs)
+        begin_sequence(cell)
+        return explain_step(as_step(cell), (), inputs, state, 0 if time_major else 1, name)
+    if initial_state is None:
+        raise ValueError("initial_state must be given for a step: only a cell can make one")
+    return explain_step(cell, params, inputs, initial_state, 0 if time_major else 1, name)
