@@ -2,21 +2,44 @@
 
 #include <new>
 
+#include "process.h"
 #include "tuning.h"
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 namespace dynrnn {
 namespace {
 
-constexpr std::align_val_t alignment{64};
+// From this size on memory is asked for in huge pages: a page fault for every 4 KB of what a training step stores takes
+// as long as a tenth of the step.
+constexpr std::size_t huge = std::size_t{1} << 21;
 
-void release(char* data) { ::operator delete(data, alignment); }
+std::align_val_t alignment(std::size_t size) { return std::align_val_t{size >= huge ? huge : 64}; }
+
+char* allocate(std::size_t size) {
+  auto* const data = static_cast<char*>(::operator new(size, alignment(size)));
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  if (size >= huge) madvise(data, size, MADV_HUGEPAGE);  // a wish: nothing depends on it
+#endif
+  return data;
+}
+
+void release(Block block) { ::operator delete(block.data, alignment(block.size)); }
 
 }  // namespace
 
 Scratch::~Scratch() { cache_->give_back({data_, size_}); }
 
-Scratch ScratchCache::take(std::size_t size) {
+Block take_block(std::size_t size) { return process_state().scratch.take_block(size); }
+
+// The process may be a forked child of the one that took the block: its memory is the child's own all the same.
+void release_block(Block block) noexcept { process_state().scratch.give_back(block); }
+
+Block ScratchCache::take_block(std::size_t size) {
   if (size == 0) size = 64;
+  if (size >= huge) size = (size + huge - 1) / huge * huge;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     // The smallest that is large enough, unless it is much larger: that one may be wanted by somebody else.
@@ -29,10 +52,10 @@ Scratch ScratchCache::take(std::size_t size) {
       const Block block = free_[best];
       free_.erase(free_.begin() + static_cast<std::ptrdiff_t>(best));
       total_ -= block.size;
-      return Scratch(this, block.data, block.size);
+      return block;
     }
   }
-  return Scratch(this, static_cast<char*>(::operator new(size, alignment)), size);
+  return {allocate(size), size};
 }
 
 void ScratchCache::give_back(Block block) noexcept {
@@ -40,20 +63,20 @@ void ScratchCache::give_back(Block block) noexcept {
   constexpr std::size_t max_blocks = 32;
   const std::lock_guard<std::mutex> lock(mutex_);
   if (block.size > limit) {
-    release(block.data);
+    release(block);
     return;
   }
   try {
     free_.push_back(block);
   } catch (const std::bad_alloc&) {
-    release(block.data);
+    release(block);
     return;
   }
   total_ += block.size;
   // The longest unused go first.
   while (total_ > limit || free_.size() > max_blocks) {
     total_ -= free_.front().size;
-    release(free_.front().data);
+    release(free_.front());
     free_.erase(free_.begin());
   }
 }

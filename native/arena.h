@@ -31,20 +31,27 @@ class Scratch {
   std::size_t size_;
 };
 
+/// Memory that leaves the core: taken from the cache of the process, and given back to it with `release_block`.
+struct Block {
+  char* data;
+  std::size_t size;
+};
+/// Throws std::bad_alloc when there is not that much.
+Block take_block(std::size_t size);
+void release_block(Block block) noexcept;
+
 /// Blocks not in use, in total no more than cached_scratch_bytes. Safe to use from several threads.
 class ScratchCache {
  public:
   /// Throws std::bad_alloc when there is not that much.
-  Scratch take(std::size_t size);
-
- private:
-  friend class Scratch;
-  struct Block {
-    char* data;
-    std::size_t size;
-  };
+  Scratch take(std::size_t size) {
+    const Block block = take_block(size);
+    return Scratch(this, block.data, block.size);
+  }
+  Block take_block(std::size_t size);
   void give_back(Block block) noexcept;
 
+ private:
   std::mutex mutex_;
   std::vector<Block> free_;  // the one given back last at the end
   std::size_t total_ = 0;

@@ -11,6 +11,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
+#include "arena.h"
 #include "bind.h"
 #include "cpu_features.h"
 #include "driver.h"
@@ -29,6 +30,7 @@ using dynrnn::i64;
 using Words = nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Integers = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using IntegersOut = nb::ndarray<std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Seeds = nb::ndarray<const std::uint64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Bindings = nb::ndarray<const std::int64_t, nb::shape<-1, dynrnn::binding_words>, nb::c_contig, nb::device::cpu>;
 using Matrix = nb::ndarray<nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
@@ -60,6 +62,19 @@ nb::list op_names() {
 
 void borrow_threads(std::uintptr_t gomp_parallel) {
     dynrnn::Pool::borrow(reinterpret_cast<dynrnn::Pool::Parallel>(gomp_parallel));
+}
+
+// Memory that comes from the core's cache and goes back to it when the array is gone.
+nb::object memory(i64 bytes) {
+    if (bytes < 0) throw std::invalid_argument("bytes must be at least 0, got " + std::to_string(bytes));
+    auto* const block = new dynrnn::Block(dynrnn::take_block(static_cast<std::size_t>(bytes)));
+    const nb::capsule owner(block, [](void* p) noexcept {
+        auto* const owned = static_cast<dynrnn::Block*>(p);
+        dynrnn::release_block(*owned);
+        delete owned;
+    });
+    const std::size_t shape[1] = {static_cast<std::size_t>(bytes)};
+    return nb::cast(nb::ndarray<nb::numpy, std::uint8_t, nb::ndim<1>>(block->data, 1, shape, owner));
 }
 
 void make_program(dynrnn::Program* self, const Words& words) {
@@ -121,11 +136,12 @@ void packed_order(const dynrnn::Schedule& schedule, IntegersOut rows, IntegersOu
 }
 
 void execute(const dynrnn::Program& program, const dynrnn::Schedule& schedule, const Bindings& bindings,
-             std::uint64_t seed, bool reverse) {
+             const Seeds& seeds, bool reverse) {
     // getenv is not safe beside a change of the environment, which Python makes under the GIL.
     const char* const isa = dynrnn::current_isa();
     const nb::gil_scoped_release released;
-    dynrnn::execute(program, schedule, bindings.data(), static_cast<i64>(bindings.shape(0)), seed, reverse, isa);
+    dynrnn::execute(program, schedule, bindings.data(), static_cast<i64>(bindings.shape(0)), seeds.data(),
+                    static_cast<i64>(seeds.size()), reverse, isa);
 }
 
 template <class T>
@@ -158,7 +174,7 @@ NB_MODULE(_native, m) {
     // Plans are kept until the process ends, on purpose.
     nb::set_leak_warnings(false);
     m.def("borrow_threads", &borrow_threads, "gomp_parallel"_a,
-          "Compute on the threads of a GNU OpenMP runtime: the address of its GOMP_parallel, 0 for threads of its own.");
+          "Compute on the threads of a GNU OpenMP runtime: the address of its GOMP_parallel, 0 for own threads.");
     m.def("version", [] { return DYNRNN_VERSION; }, "Version of the package this module was compiled for.");
     m.def("cpu_features", &cpu_features, "Vector instructions usable on this machine, by name.");
     m.def("best_isa", &dynrnn::current_isa, "Code path of the core: the widest usable, or the one DYNRNN_ISA names.");
@@ -183,7 +199,9 @@ NB_MODULE(_native, m) {
         .def_prop_ro("groups", &groups)
         .def("packed_order", &packed_order, "rows"_a.noconvert(), "steps"_a.noconvert());
 
-    m.def("execute", &execute, "program"_a, "schedule"_a, "bindings"_a.noconvert(), "seed"_a = 0, "reverse"_a = false,
+    m.def("memory", &memory, "bytes"_a, "Uninitialised memory from the cache of the core, as an array of bytes.");
+    m.def("execute", &execute, "program"_a, "schedule"_a, "bindings"_a.noconvert(), "seeds"_a.noconvert(),
+          "reverse"_a = false,
           "Runs a program over all valid steps.");
     m.def("noise", &noise, "out"_a.noconvert(), "seed"_a, "stream"_a, "steps"_a.noconvert(), "rows"_a.noconvert(),
           "Fills out with the noise that a program makes for these steps and rows.");

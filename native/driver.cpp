@@ -192,7 +192,7 @@ struct Rounds {
 
 template <class T>
 void execute_as(const Program& program, const Schedule& schedule, const std::vector<Binding>& bindings,
-                std::uint64_t seed, bool reverse, const char* isa) {
+                const std::uint64_t* seeds, i64 seed_count, bool reverse, const char* isa) {
   const Kernels<T>* const table = kernels<T>(isa);
   if (table == nullptr) throw std::invalid_argument(std::string("this build has no code path ") + isa);
   const std::size_t buffers = program.buffers.size();
@@ -231,7 +231,7 @@ void execute_as(const Program& program, const Schedule& schedule, const std::vec
   std::vector<T> const_values(buffers, T(0));
   for (std::size_t i = 0; i < buffers; ++i) const_values[i] = static_cast<T>(program.buffers[i].value);
 
-  const Call<T> call{program, schedule,      bindings,            *table,           seed,
+  const Call<T> call{program, schedule,      bindings,            *table,           seeds, seed_count,
                      reverse, packed.data(), const_values.data(), acc_offset.data()};
   std::vector<Interpreter<T>> interpreters;
   interpreters.reserve(workspaces);
@@ -266,12 +266,12 @@ void execute_as(const Program& program, const Schedule& schedule, const std::vec
 }  // namespace
 
 void execute(const Program& program, const Schedule& schedule, const std::int64_t* words, std::int64_t count,
-             std::uint64_t seed, bool reverse, const char* isa) {
+             const std::uint64_t* seeds, i64 seed_count, bool reverse, const char* isa) {
   const std::vector<Binding> bindings = check_bindings(program, schedule, words, count);
   if (program.f64) {
-    execute_as<double>(program, schedule, bindings, seed, reverse, isa);
+    execute_as<double>(program, schedule, bindings, seeds, seed_count, reverse, isa);
   } else {
-    execute_as<float>(program, schedule, bindings, seed, reverse, isa);
+    execute_as<float>(program, schedule, bindings, seeds, seed_count, reverse, isa);
   }
 }
 

@@ -13,6 +13,6 @@ namespace dynrnn {
 /// Throws std::invalid_argument, before anything is written, when the bindings do not fit or there is no such path;
 /// std::bad_alloc when there is no memory for scratch.
 void execute(const Program& program, const Schedule& schedule, const std::int64_t* words, std::int64_t count,
-             std::uint64_t seed, bool reverse, const char* isa);
+             const std::uint64_t* seeds, std::int64_t seed_count, bool reverse, const char* isa);
 
 }  // namespace dynrnn

@@ -23,11 +23,17 @@ struct Call {
   const Schedule& schedule;
   const std::vector<Binding>& bindings;
   const Kernels<T>& kernels;
-  std::uint64_t seed;
+  const std::uint64_t* seeds;
+  i64 seed_count;
   bool reverse;
   const T* const* packed;   // by buffer: a MAT ready for gemm
   const T* const_values;    // by buffer: the value of a CONST
   const i64* acc_offset;    // by buffer: place of an ACC among the sums of a group
+
+  /// The seed of a stream of noise; streams beyond the last seed share it.
+  std::uint64_t seed_of(std::uint32_t stream) const {
+    return seed_count == 0 ? 0 : seeds[stream < seed_count ? stream : seed_count - 1];
+  }
 };
 
 /// An operand with its place in memory: row r of the frame is base + (frame.origin[origin] + r) * ld. What is the same
@@ -433,7 +439,7 @@ class Interpreter {
         break;
       }
       case Action::noise:
-        call_.kernels.noise(at(code.dst, frame, first), code.dst.ld, call_.seed, code.stream, frame.step + first,
+        call_.kernels.noise(at(code.dst, frame, first), code.dst.ld, call_.seed_of(code.stream), code.stream, frame.step + first,
                             frame.row + first, rows, code.cols);
         break;
       case Action::step_number: {

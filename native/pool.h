@@ -14,8 +14,8 @@ class Pool {
   using Function = void (*)(void* context, int participant) noexcept;
 
   /// Calls function(context, 0) in this thread and function(context, 1 .. n - 1) in those workers that come in time;
-  /// returns when all calls that began have ended. A call must not depend on others being made: when the pool is busy with
-  /// another caller's work, or workers are slow to wake, there are fewer or none.
+  /// returns when all calls that began have ended. A call must not depend on others being made: when the pool is busy
+  /// with another caller's work, or workers are slow to wake, there are fewer or none.
   void run(int n, Function function, void* context);
 
   /// The entry point of a GNU OpenMP runtime that the host process already computes with: GOMP_parallel(fn, data,

@@ -18,7 +18,8 @@ Buffer decode_buffer(const std::int32_t* words, i64 index) {
   const std::string name = "buffer " + number(index);
   const std::int32_t kind = words[0];
   if (kind < 0 || kind >= static_cast<std::int32_t>(BufferKind::count_)) {
-    fail(name + ": kind must be from 0 to " + number(static_cast<i64>(BufferKind::count_) - 1) + ", got " + number(kind));
+    fail(name + ": kind must be from 0 to " + number(static_cast<i64>(BufferKind::count_) - 1) + ", got " +
+         number(kind));
   }
   Buffer buffer{};
   buffer.kind = static_cast<BufferKind>(kind);

@@ -43,6 +43,6 @@ inline constexpr std::int64_t team_piece_bytes = std::int64_t{512} << 10;
 /// How long a thread that waits looks before it sleeps.
 inline constexpr std::int64_t spin_nanoseconds = 40'000;
 /// Scratch memory kept between calls, at most.
-inline constexpr std::int64_t cached_scratch_bytes = std::int64_t{64} << 20;
+inline constexpr std::int64_t cached_scratch_bytes = std::int64_t{256} << 20;
 
 }  // namespace dynrnn

@@ -147,7 +147,8 @@ class Validator {
   void spreads(const Operand& operand, const char* which) const {
     const i64 cols = instruction_->dst.cols;
     if (operand.cols == cols || (operand.cols == 1 && cols > 1)) return;
-    fail(std::string("operand ") + which + " must have the " + number(cols) + " columns of dst or 1, got " + show(operand));
+    fail(std::string("operand ") + which + " must have the " + number(cols) + " columns of dst or 1, got " +
+         show(operand));
   }
 
   void has_cols(const Operand& operand, const char* which, i64 cols) const {

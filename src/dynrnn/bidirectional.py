@@ -69,7 +69,7 @@ def bidirectional_dynamic_rnn(
     batch, steps = check_inputs(inputs, time_major)
     lengths = _lengths(sequence_length, batch, steps)
     states = _initial_states((cell_fw, cell_bw), (initial_state_fw, initial_state_bw), batch, dtype, inputs, NO_DTYPE)
-    begin_sequence(cell_fw, cell_bw)
+    begin_sequence(cell_fw, cell_bw, inputs=inputs)
     return _both_ways(cell_fw, cell_bw, inputs, lengths, states, time_major)
 
 
@@ -106,7 +106,7 @@ def static_bidirectional_rnn(
     lengths = _lengths(sequence_length, batch, len(inputs))
     given = (initial_state_fw, initial_state_bw)
     states = _initial_states((cell_fw, cell_bw), given, batch, dtype, stacked, NO_DTYPE_STATIC)
-    begin_sequence(cell_fw, cell_bw)
+    begin_sequence(cell_fw, cell_bw, inputs=stacked)
     outputs, (state_fw, state_bw) = _both_ways(cell_fw, cell_bw, stacked, lengths, states, time_major=True)
     return unstack_steps(_join(outputs), len(inputs)), state_fw, state_bw
 
@@ -222,7 +222,7 @@ def _layers(
         _initial_states(cells, given, batch, dtype, inputs, no_dtype)
         for *cells, given in zip(cells_fw, cells_bw, zip(given_fw, given_bw, strict=True), strict=True)
     ]
-    begin_sequence(*cells_fw, *cells_bw)
+    begin_sequence(*cells_fw, *cells_bw, inputs=inputs)
     finals = []
     for cell_fw, cell_bw, state in zip(cells_fw, cells_bw, states, strict=True):
         outputs, final = _both_ways(cell_fw, cell_bw, inputs, lengths, state, time_major)

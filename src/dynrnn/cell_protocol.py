@@ -55,13 +55,22 @@ def as_step(cell: Callable[[Any, Any], Any], name: str = "cell") -> Callable[[An
     return step
 
 
-def begin_sequence(*cells: Any) -> None:
-    """Tell every cell, and every submodule of one, that a new unroll begins (variational masks are drawn anew)."""
+def begin_sequence(*cells: Any, inputs: Any = None) -> None:
+    """Tell every cell, and every submodule of one, that a new unroll begins (variational masks are drawn anew).
+
+    Args:
+        cells: the cells.
+        inputs: nest of the tensors to unroll over; those who have ``begin_sequence(like)`` are handed an empty part of
+            the first one, so that what they keep for a sequence is made outside of the loop.
+    """
+    like = None if inputs is None else nest.flatten(inputs)[0][:0]
     seen: set[int] = set()
     for cell in cells:
         for part in cell.modules() if isinstance(cell, torch.nn.Module) else [cell]:
             if id(part) not in seen and callable(begin := getattr(part, "new_sequence", None)):
                 begin()
+                if like is not None and callable(prepare := getattr(part, "begin_sequence", None)):
+                    prepare(like)
             seen.add(id(part))
 
 

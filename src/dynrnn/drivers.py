@@ -62,7 +62,7 @@ def dynamic_rnn(
     batch, _ = check_inputs(inputs, time_major)
     lengths = check_lengths(sequence_length, batch)
     state = initial_state_of(cell, initial_state, batch, dtype, inputs)
-    begin_sequence(cell)
+    begin_sequence(cell, inputs=inputs)
     return scan(as_step(cell), inputs, state, lengths=lengths, time_major=time_major)
 
 
@@ -93,7 +93,7 @@ def static_rnn(
     stacked, batch = stack_steps(inputs)
     lengths = check_lengths(sequence_length, batch)
     state = initial_state_of(cell, initial_state, batch, dtype, stacked, no_dtype=NO_DTYPE_STATIC)
-    begin_sequence(cell)
+    begin_sequence(cell, inputs=stacked)
     outputs, state = scan(as_step(cell), stacked, state, lengths=lengths, time_major=True)
     return unstack_steps(outputs, len(inputs)), state
 

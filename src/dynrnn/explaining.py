@@ -49,7 +49,7 @@ def explain(
     name = getattr(cell, "__name__", type(cell).__name__)
     if params is None:
         state = initial_state_of(cell, initial_state, batch, dtype, inputs)
-        begin_sequence(cell)
+        begin_sequence(cell, inputs=inputs)
         return explain_step(as_step(cell), (), inputs, state, 0 if time_major else 1, name)
     if initial_state is None:
         raise ValueError("initial_state must be given for a step: only a cell can make one")

@@ -116,6 +116,11 @@ class DropoutWrapper(CellWrapper):
         """Forget the variational masks: the next step draws new ones."""
         self._noise = None
 
+    def begin_sequence(self, like: Any) -> None:
+        """Draw the noise of a sequence that begins now, if there is any: drivers call this before the first step."""
+        if self.training and self._variational_recurrent:
+            self.draw_noise(like if like.dtype == self._dtype else torch.empty_like(like, dtype=self._dtype))
+
     def draw_noise(self, like: Any) -> None:
         """Draw the noise of all variational masks now.
 

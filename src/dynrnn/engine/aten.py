@@ -338,9 +338,11 @@ def _empty(low: Lowering, *_: Any, **__: Any) -> Any:
     return _filled(low, 0.0)
 
 
-def _filled(low: Lowering, value: float) -> Row:
+def _filled(low: Lowering, value: float) -> Row | Param:
     example = low.at.meta["val"] if low.at is not None else None
-    assert isinstance(example, torch.Tensor)
+    assert low.at is not None and isinstance(example, torch.Tensor)
+    if low.batch not in example.shape:
+        return Param(low.at, tuple(example.shape), example.dtype, value)
     if example.dtype != low.dtype and example.dtype != torch.bool:
         raise low.refuse(f"a tensor of {example.dtype} in a step of {low.dtype}")
     return low.const(value, tuple(example.shape), boolean=example.dtype == torch.bool)

@@ -17,7 +17,7 @@ import collections
 import functools
 import types
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ __all__ = ["Inventory"]
 
 _MOST = 20_000
 _MOST_BYTES = 1 << 16
+_SIMPLE = frozenset({bool, int, str, type(None), torch.dtype})
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), torch.dtype, torch.device, torch.Size)
 # of torch.nn.Module: what is walked by itself, and what says nothing about the arithmetic
 _MODULE_OWN = frozenset(
@@ -94,6 +95,7 @@ class Inventory:
         self.generators: list[torch.Generator] = []
         self._constant = False
         self._seen: dict[int, int] = {}
+        self._met: set[int] = set()
         self._key: list[Any] = []
         for root in roots:
             self._walk(root)
@@ -104,89 +106,107 @@ class Inventory:
         return next((i for i, found in enumerate(self.tensors) if found is tensor), None)
 
     def _walk(self, value: Any) -> None:
-        add = self._key.append
         kind = type(value)
-        if kind in _PLAIN or isinstance(value, _PLAIN):
-            # repr tells apart 0.0 and -0.0, and a nan is like itself
-            add(repr(value) if kind is float else (kind, value))
+        if kind in _SIMPLE:
+            self._key.append(kind)  # True, 1 and 1.0 are equal
+            self._key.append(value)
             return
-        number = self._seen.get(id(value))
-        if number is not None:
-            add(("again", number))
-            return
-        self._seen[id(value)] = len(self._seen)
-        if len(self._seen) > _MOST:
-            raise Refusal(f"it can reach more than {_MOST} objects; pass what it needs in params")
-        if isinstance(value, torch.Tensor):
-            self.tensors.append(value)
-            if not self._constant:
-                self.changeable.append(value)
-            add((kind, value.dtype, tuple(value.shape), value.requires_grad, value.device))
-        elif isinstance(value, torch.Generator):
-            self.generators.append(value)
-            add(_Same(value))
-        elif (mark := getattr(value, "trace_key", None)) is not None:
-            # the object says itself what it depends on; it is not kept alive by the key
-            add((kind, *map(_Weak, mark)))
-            self._constant = True
-            self._walk(value.trace_reach)
-            self._constant = False
-        elif isinstance(value, torch.nn.Module):
-            self._walk_module(value)
-        elif isinstance(value, types.FunctionType):
-            self._walk_function(value)
-        elif isinstance(value, types.MethodType):
-            add("method")
-            self._walk(value.__func__)
-            self._walk(value.__self__)
-        elif isinstance(value, functools.partial):
-            add("partial")
-            for part in (value.func, value.args, value.keywords):
-                self._walk(part)
-        elif isinstance(value, dict):
-            add((kind, len(value)))
-            for name, part in value.items():
-                self._walk(name)
-                self._walk(part)
-        elif isinstance(value, (list, tuple, set, frozenset, collections.deque)):
-            add((kind, len(value)))
-            for part in value:
-                self._walk(part)
-        elif isinstance(value, (np.ndarray, np.generic)):
-            if value.nbytes > _MOST_BYTES or value.dtype.hasobject:
-                raise Refusal(f"it can reach a numpy array of {value.nbytes} bytes; pass it in params as a tensor")
-            add((kind, value.dtype, value.shape, value.tobytes()))
-        elif isinstance(value, (type, types.ModuleType, types.BuiltinFunctionType)) or _of_library(kind):
-            add(_Same(value))
-        elif hasattr(value, "__dict__") or hasattr(kind, "__slots__"):
-            add((kind, _Same(value)))
-            self._walk_class(kind)
-            for name, part in getattr(value, "__dict__", {}).items():
-                add(name)
-                self._walk(part)
-            for name in (name for owner in kind.__mro__ for name in vars(owner).get("__slots__", ())):
-                if hasattr(value, name):
-                    self._walk(getattr(value, name))
-        else:
-            add(_Same(value))
+        handler = _handlers.get(kind)
+        if handler is None:
+            handler = _handlers[kind] = _handler_of(kind)
+        if handler is not Inventory._plain:
+            number = self._seen.setdefault(id(value), len(self._seen))
+            if number != len(self._seen) - 1 or number in self._met:
+                self._key.append("again")
+                self._key.append(number)
+                return
+            self._met.add(number)
+            if number > _MOST:
+                raise Refusal(f"it can reach more than {_MOST} objects; pass what it needs in params")
+        handler(self, value)
 
-    def _walk_module(self, module: torch.nn.Module) -> None:
+    def _plain(self, value: Any) -> None:
+        # repr tells apart 0.0 and -0.0, and a nan is like itself
+        self._key.append((type(value), repr(value) if isinstance(value, float) else value))
+
+    def _tensor(self, value: torch.Tensor) -> None:
+        self.tensors.append(value)
+        if not self._constant:
+            self.changeable.append(value)
+        self._key.append((type(value), value.dtype, value.shape, value.requires_grad, value.device))
+
+    def _generator(self, value: torch.Generator) -> None:
+        self.generators.append(value)
+        self._key.append(_Same(value))
+
+    def _marked(self, value: Any) -> None:
+        # the object says itself what it depends on; it is not kept alive by the key
+        self._key.append((type(value), *map(_Weak, value.trace_key)))
+        self._constant = True
+        self._walk(value.trace_reach)
+        self._constant = False
+
+    def _method(self, value: types.MethodType) -> None:
+        self._walk(value.__func__)
+        self._walk(value.__self__)
+
+    def _partial(self, value: functools.partial[Any]) -> None:
+        for part in (value.func, value.args, value.keywords):
+            self._walk(part)
+
+    def _dict(self, value: dict[Any, Any]) -> None:
+        self._key.append((type(value), len(value)))
+        for name, part in value.items():
+            self._walk(name)
+            self._walk(part)
+
+    def _sequence(self, value: Any) -> None:
+        self._key.append((type(value), len(value)))
+        for part in value:
+            self._walk(part)
+
+    def _array(self, value: Any) -> None:
+        if value.nbytes > _MOST_BYTES or value.dtype.hasobject:
+            raise Refusal(f"it can reach a numpy array of {value.nbytes} bytes; pass it in params as a tensor")
+        self._key.append((type(value), value.dtype, value.shape, value.tobytes()))
+
+    def _identity(self, value: Any) -> None:
+        self._key.append(_Same(value))
+
+    def _object(self, value: Any) -> None:
+        kind = type(value)
+        self._key.append((kind, _Same(value)))
+        self._walk_class(kind)
+        for name, part in getattr(value, "__dict__", {}).items():
+            self._key.append(name)
+            self._walk(part)
+        for name in (name for owner in kind.__mro__ for name in vars(owner).get("__slots__", ())):
+            if hasattr(value, name):
+                self._walk(getattr(value, name))
+
+    def _module(self, module: torch.nn.Module) -> None:
         add, walk = self._key.append, self._walk
         kind = type(module)
         attributes = vars(module)
         add((kind, kind.forward))
-        self._walk_class(kind)
+        if not _of_library(kind):
+            self._walk_class(kind)
         for name, value in attributes.items():
-            if name in _MODULE_OWN or (isinstance(value, dict) and not value):
-                continue  # empty dictionaries are those of hooks
-            add(name)
-            walk(value)
+            part = type(value)
+            if part in _SIMPLE:
+                add(name)
+                add(part)
+                add(value)
+            elif name not in _MODULE_OWN and not (isinstance(value, dict) and not value):
+                # empty dictionaries are those of hooks
+                add(name)
+                walk(value)
         for name in ("_parameters", "_buffers", "_modules"):
             for key, value in attributes[name].items():
                 add(key)
                 walk(value)
 
-    def _walk_function(self, function: types.FunctionType) -> None:
+    def _function(self, function: types.FunctionType) -> None:
         code = function.__code__
         self._key.append(code)
         for cell in function.__closure__ or ():
@@ -223,7 +243,7 @@ class Inventory:
         for owner in kind.__mro__:
             if owner is object or _of_library(owner) or id(owner) in self._seen:
                 continue
-            self._seen[id(owner)] = len(self._seen)
+            self._met.add(self._seen.setdefault(id(owner), len(self._seen)))
             for name, value in tuple(vars(owner).items()):
                 if name in _CLASS_OWN:
                     continue
@@ -250,3 +270,35 @@ def _names_in(code: types.CodeType) -> Iterator[str]:
 
 def _of_library(kind: type) -> bool:
     return kind.__module__.split(".")[0] in _LIBRARIES
+
+
+_handlers: dict[type, Callable[[Inventory, Any], None]] = {}
+
+
+def _handler_of(kind: type) -> Callable[[Inventory, Any], None]:
+    """How objects of a class are walked."""
+    for bases, handler in (
+        (_PLAIN, Inventory._plain),
+        (torch.Tensor, Inventory._tensor),
+        (torch.Generator, Inventory._generator),
+        (torch.nn.Module, Inventory._module),
+        (types.FunctionType, Inventory._function),
+        (types.MethodType, Inventory._method),
+        (functools.partial, Inventory._partial),
+        (dict, Inventory._dict),
+        ((list, tuple, set, frozenset, collections.deque), Inventory._sequence),
+        ((np.ndarray, np.generic), Inventory._array),
+        ((type, types.ModuleType, types.BuiltinFunctionType), Inventory._identity),
+    ):
+        if issubclass(kind, bases):
+            return handler
+    if _of_library(kind) and not _is_marked(kind):
+        return Inventory._identity
+    if _is_marked(kind):
+        return Inventory._marked
+    return Inventory._object if "__dict__" in dir(kind) or hasattr(kind, "__slots__") else Inventory._identity
+
+
+def _is_marked(kind: type) -> bool:
+    """Whether objects of this class have ``trace_key`` and ``trace_reach``: it announces them."""
+    return "trace_key" in getattr(kind, "__annotations__", {}) or hasattr(kind, "trace_key")

@@ -41,13 +41,14 @@ class _Call:
     steps: int
     time_axis: int
     inputs: int
-    seed: int
+    early: int
+    seeds: list[int]
     outputs: int
 
 
 def unroll(
     plan: Plan,
-    captured: Sequence[torch.Tensor],
+    tensors: Sequence[torch.Tensor],
     inputs: Sequence[torch.Tensor],
     state: Sequence[torch.Tensor],
     lengths: list[int] | None,
@@ -59,7 +60,7 @@ def unroll(
 
     Args:
         plan: the step.
-        captured: the tensors its prologue takes.
+        tensors: those of the walk.
         inputs: leaves ``[batch, steps, ...]``, or ``[steps, batch, ...]`` when ``time_axis`` is 0.
         state: leaves ``[batch, ...]``.
         lengths: of the rows, in ``[0, steps]``; None for all.
@@ -70,33 +71,69 @@ def unroll(
     Returns:
         Leaves of the outputs, and of the final state.
     """
-    operands = list(plan.prologue(*captured))
-    tensors = [*operands, *inputs, *state]
+    operands = list(plan.prologue.run(*[tensors[place] for place in plan.prologue.places]))
+    early = _early_inputs(plan, tensors, inputs, lengths, time_axis)
+    every = [*operands, *inputs, *early, *state]
     wanted: frozenset[str] = frozenset()
     needs = False
     if torch.is_grad_enabled():
-        names = [*plan.hoisted, *(f"x{i}" for i in range(len(inputs)))]
-        wanted = frozenset(name for name, tensor in zip(names, tensors, strict=False) if tensor.requires_grad)
+        names = [*plan.hoisted, *(f"x{i}" for i in range(len(inputs))), *(f"e{i}" for i in range(len(early)))]
+        wanted = frozenset(name for name, tensor in zip(names, every, strict=False) if tensor.requires_grad)
         needs = bool(wanted) or any(leaf.requires_grad for leaf in state)
     training = plan.training(wanted) if needs else None
     compiled = training.forward if training is not None else plan.inference()
     rows = np.full(batch, steps, np.int64) if lengths is None else np.array(lengths, np.int64)
     schedule = native.Schedule(rows, steps, min(torch.get_num_threads(), 256), compiled.code.step_weight_bytes)
     call = _Call(
-        plan, training, schedule, lengths, batch, steps, time_axis, len(inputs), _seed(plan), len(plan.y_shapes)
+        plan,
+        training,
+        schedule,
+        lengths,
+        batch,
+        steps,
+        time_axis,
+        len(inputs),
+        len(early),
+        _seeds(plan),
+        len(plan.y_shapes),
     )
     if training is None:
-        results, _ = _forward(call, tensors)
+        results, _ = _forward(call, every)
     else:
-        results = list(_Unroll.apply(call, *tensors))
+        results = list(_Unroll.apply(call, *every))
     return results[: call.outputs], results[call.outputs :]
 
 
-def _seed(plan: Plan) -> int:
-    """The seed of this call's noise: one draw from each generator that the step draws from."""
-    if not plan.generators:
-        return 0
-    return int(torch.randint(0, 2**62, (), generator=plan.generators[0]))
+def _early_inputs(
+    plan: Plan,
+    tensors: Sequence[torch.Tensor],
+    inputs: Sequence[torch.Tensor],
+    lengths: list[int] | None,
+    time_axis: int,
+) -> list[torch.Tensor]:
+    """The inputs of the program that are made from inputs of integers, with rows and steps as in these."""
+    if plan.early is None:
+        return []
+    leaves = [inputs[number] for number in plan.early.leaves]
+    first = leaves[0].shape[:2]
+    if lengths is not None:
+        dead = torch.arange(first[time_axis]) >= torch.tensor(lengths).unsqueeze(1)
+        dead = dead.t() if time_axis == 0 else dead
+        leaves = [leaf.masked_fill(dead.reshape(*first, *[1] * (leaf.ndim - 2)), 0) for leaf in leaves]
+    given = [tensors[place] for place in plan.early.places]
+    results = plan.early.run(*given, *[leaf.flatten(0, 1) for leaf in leaves], first.numel())
+    return [result.unflatten(0, first) for result in results]
+
+
+def _seeds(plan: Plan) -> list[int]:
+    """Seeds of this call's streams of noise, drawn from the generators that the step draws from."""
+    drawn: dict[int, int] = {}
+    seeds = []
+    for generator in plan.generators:
+        if id(generator) not in drawn:
+            drawn[id(generator)] = int(torch.randint(0, 2**62, (), generator=generator))
+        seeds.append(drawn[id(generator)])
+    return seeds
 
 
 class _Unroll(torch.autograd.Function):
@@ -131,15 +168,30 @@ def _forward(call: _Call, tensors: Sequence[torch.Tensor]) -> tuple[list[torch.T
     outputs = [torch.empty((*first, *shape), dtype=plan.dtype) for shape in plan.y_shapes]
     finals = [torch.empty((call.batch, *shape), dtype=plan.dtype) for shape in plan.state_shapes]
     valid = call.schedule.valid
-    saves = {key: torch.empty((valid, cols), dtype=plan.dtype) for key, cols in compiled.layout.saves.items()}
+    saves = _memory(compiled.layout.saves, valid, plan.dtype)
     binder = _Binder(call, compiled)
     binder.operands(plan.hoisted, operands)
-    binder.sequences("x", inputs)
+    binder.sequences("x", inputs[: call.inputs])
+    binder.sequences("e", inputs[call.inputs :])
     binder.sequences("y", outputs)
     binder.carries("s", state, finals)
     binder.flat(saves)
-    native.execute(compiled.code, call.schedule, binder.table(), call.seed, False)
+    native.execute(compiled.code, call.schedule, binder.table(), call.seeds, False)
     return [*outputs, *finals], saves
+
+
+def _memory(columns: Mapping[str, int], rows: int, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """A tensor ``[rows, cols]`` for every key, all in one piece of memory that the core keeps for later calls."""
+    ends = list(itertools.accumulate((cols * rows + 15) // 16 * 16 for cols in columns.values()))
+    if not ends:
+        return {}
+    size = torch.empty((), dtype=dtype).element_size()
+    flat = torch.from_numpy(native.memory(ends[-1] * size)).view(dtype)
+    starts = [0, *ends[:-1]]
+    return {
+        key: flat.as_strided((rows, cols), (cols, 1), start)
+        for (key, cols), start in zip(columns.items(), starts, strict=True)
+    }
 
 
 def _backward(
@@ -155,7 +207,7 @@ def _backward(
     layout = compiled.layout
     operands, inputs, _ = _parted(call, tensors)
     valid = call.schedule.valid
-    stashes = {key: torch.empty((valid, cols), dtype=plan.dtype) for key, cols in layout.stashes.items()}
+    stashes = _memory(layout.stashes, valid, plan.dtype)
     sums = {key: torch.empty(cols, dtype=plan.dtype) for key, cols in layout.sums.items()}
     first = (call.steps, call.batch) if call.time_axis == 0 else (call.batch, call.steps)
     wanted = needs[len(operands) : len(operands) + len(inputs)]
@@ -166,14 +218,16 @@ def _backward(
     into_state = [torch.empty((call.batch, *shape), dtype=plan.dtype) for shape in plan.state_shapes]
     binder = _Binder(call, compiled)
     binder.operands(plan.hoisted, operands)
-    binder.sequences("x", inputs)
+    binder.sequences("x", inputs[: call.inputs])
+    binder.sequences("e", inputs[call.inputs :])
     binder.sequences("gy", grads[: call.outputs])
-    binder.sequences("dx", into_x)
+    binder.sequences("dx", into_x[: call.inputs])
+    binder.sequences("de", into_x[call.inputs :])
     binder.carries("gs", grads[call.outputs :], into_state)
     binder.flat(saves)
     binder.flat(stashes)
     binder.flat(sums)
-    native.execute(compiled.code, call.schedule, binder.table(), call.seed, True)
+    native.execute(compiled.code, call.schedule, binder.table(), call.seeds, True)
     matrices = _products(layout, dict(zip(plan.hoisted, operands, strict=True)), {**saves, **stashes})
     results: list[torch.Tensor | None] = []
     for key, operand in zip(plan.hoisted, operands, strict=True):
@@ -182,7 +236,8 @@ def _backward(
             raise AssertionError(f"the gradient of {key} has {grad.numel()} elements, this is a bug of dynrnn")
         results.append(matrices.get(key) if grad is None else grad)
     for i, grad in enumerate(into_x):
-        if grad is not None and f"dx{i}" not in binder.bound:
+        key = f"dx{i}" if i < call.inputs else f"de{i - call.inputs}"
+        if grad is not None and key not in binder.bound:
             grad.zero_()  # nothing depends on this input
         results.append(grad)
     results.extend(into_state)
@@ -221,7 +276,7 @@ def _parted(
 ) -> tuple[list[torch.Tensor], list[torch.Tensor], list[torch.Tensor]]:
     """The tensors of a call as operands, inputs and state."""
     first = len(call.plan.hoisted)
-    second = first + call.inputs
+    second = first + call.inputs + call.early
     return list(tensors[:first]), list(tensors[first:second]), list(tensors[second:])
 
 
@@ -314,7 +369,7 @@ def _differentiable_backward(
     with torch.enable_grad():
         aliases = [t.view_as(t) if need else t for t, need in zip(tensors, needs, strict=True)]
         operands, inputs, state = _parted(call, aliases)
-        step = program_step(call.plan.program, call.plan.hoisted, call.seed)
+        step = program_step(call.plan.program, call.plan.hoisted, call.inputs, call.seeds)
         ys, finals = reference.run(step, operands, inputs, state, call.lengths, call.time_axis, call.batch, call.steps)
         results = [
             leaf.reshape(*leaf.shape[:lead], *shape)
@@ -332,7 +387,7 @@ def _differentiable_backward(
     return [next(given) if need else None for need in needs]
 
 
-def program_step(program: Program, hoisted: Sequence[str], seed: int) -> Any:
+def program_step(program: Program, hoisted: Sequence[str], inputs: int, seeds: Sequence[int]) -> Any:
     """A program as a step on flat leaves, for the reference executor."""
     noises = {node.attrs[0]: node.cols for node in program.nodes() if node.op == "noise"}
     time = [0]
@@ -340,11 +395,14 @@ def program_step(program: Program, hoisted: Sequence[str], seed: int) -> Any:
     def step(operands: Any, xs: Any, states: Any) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         batch = states[0].shape[0]
         leaves = dict(zip(hoisted, operands, strict=True))
-        leaves.update((f"x{i}", x.reshape(batch, -1)) for i, x in enumerate(xs))
+        leaves.update((f"x{i}", x.reshape(batch, -1)) for i, x in enumerate(xs[:inputs]))
+        leaves.update((f"e{i}", x.reshape(batch, -1)) for i, x in enumerate(xs[inputs:]))
         leaves.update((f"s{i}", s.reshape(batch, -1)) for i, s in enumerate(states))
         for stream, cols in noises.items():
             drawn = np.empty((batch, cols), np.float32 if states[0].dtype == torch.float32 else np.float64)
-            native.noise(drawn, seed, stream, np.full(batch, time[0], np.int64), np.arange(batch, dtype=np.int64))
+            native.noise(
+                drawn, seeds[stream], stream, np.full(batch, time[0], np.int64), np.arange(batch, dtype=np.int64)
+            )
             leaves[f"noise{stream}"] = torch.from_numpy(drawn)
         time[0] += 1
         values = run(program, leaves, batch)

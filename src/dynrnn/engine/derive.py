@@ -9,6 +9,7 @@ can be computed, and of several such cuts the one nearest to the derivative, whi
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Collection
 from typing import Any
@@ -144,11 +145,20 @@ def _cut(builder: Builder, train: Program, joint: Program) -> tuple[Program, Pro
     needed = {arg for node in backward for arg in node.args if arg not in backward}
     needed |= {sink for sink in joint.sinks() if sink not in backward}
     needed -= {node for node in needed if node.op in _FREE}
+    kept = _smallest_cut(sorted(needed, key=nodes.index))
+    joint.outers, joined = _joined_outers(builder, joint.outers, kept)
     saved: dict[Node, Node] = {}
-    for node in _smallest_cut(sorted(needed, key=nodes.index)):
-        key = f"v{len(saved)}"
+    for node in [*joined, *kept]:
+        if node in saved:
+            continue
+        key = f"v{len(train.saves)}"
         train.saves[key] = node
-        saved[node] = builder.make("saved", (), (key,), node.cols)
+        saved[node] = leaf = builder.make("saved", (), (key,), node.cols)
+        at = 0
+        for part in node.args if node in joined else ():
+            if part.op not in _FREE:
+                saved.setdefault(part, builder.slice(leaf, at, at + part.cols))
+            at += part.cols
     rebuilt: dict[Node, Node] = dict(saved)
 
     def change(node: Node) -> Node:
@@ -159,6 +169,34 @@ def _cut(builder: Builder, train: Program, joint: Program) -> tuple[Program, Pro
         return rebuilt[node]
 
     return train, joint.replaced(change)
+
+
+def _joined_outers(builder: Builder, outers: list[Outer], kept: list[Node]) -> tuple[list[Outer], list[Node]]:
+    """Products that make neighbouring rows of one matrix's gradient as one product, which takes less time than two.
+
+    Returns:
+        The products, and the left operands that are to be saved as a whole instead of in parts: those whose parts are
+        all inputs or saved.
+    """
+    groups: dict[tuple[str, Node], list[Outer]] = {}
+    for outer in outers:
+        groups.setdefault((outer.key, outer.b), []).append(outer)
+    results: list[Outer] = []
+    joined: list[Node] = []
+    taken: set[Node] = set()
+    for (key, b), group in groups.items():
+        group.sort(key=lambda outer: outer.start)
+        parts = [outer.a for outer in group]
+        adjacent = all(one.stop == other.start for one, other in itertools.pairwise(group))
+        if len(group) < 2 or not adjacent or len(set(parts)) < len(parts):
+            results.extend(group)
+            continue
+        whole = builder.concat(parts)
+        results.append(Outer(key, group[0].start, group[-1].stop, whole, b))
+        if whole.op == "concat" and all(part.op == "input" or (part in kept and part not in taken) for part in parts):
+            taken.update(parts)
+            joined.append(whole)
+    return results, joined
 
 
 def _smallest_cut(needed: list[Node]) -> list[Node]:

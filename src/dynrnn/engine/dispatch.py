@@ -54,10 +54,9 @@ def run(
         try:
             check_mode(inputs, state)
             plan, inventory = find_plan(step, params, inputs, state, time_axis)
-            captured = [inventory.tensors[place] for place in plan.captured]
-            check_tensors(captured)
+            check_tensors(plan.captured(inventory.tensors))
             ys, finals = cpu.unroll(
-                plan, captured, nest.flatten(inputs), nest.flatten(state), lengths, time_axis, batch, steps
+                plan, inventory.tensors, nest.flatten(inputs), nest.flatten(state), lengths, time_axis, batch, steps
             )
             return nest.pack_as(plan.y, ys), nest.pack_as(state, finals)
         except Refusal as refusal:

@@ -49,8 +49,8 @@ def explain_step(
     try:
         dispatch.check_mode(inputs, state)
         plan, inventory = dispatch.find_plan(step, params, inputs, state, time_axis)
-        dispatch.check_tensors([inventory.tensors[place] for place in plan.captured])
-        operands = plan.prologue(*[inventory.tensors[place] for place in plan.captured])
+        dispatch.check_tensors(plan.captured(inventory.tensors))
+        operands = plan.prologue.run(*[inventory.tensors[place] for place in plan.prologue.places])
         wanted = frozenset(
             [key for key, operand in zip(plan.hoisted, operands, strict=True) if operand.requires_grad]
             + [node.attrs[0] for node in plan.program.nodes() if node.op == "input"]

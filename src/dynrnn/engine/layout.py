@@ -255,7 +255,10 @@ class _Planner:
         if node not in self.stored:
             return
         dst = self.stored[node]
-        if node.op in POINTWISE:
+        if node.attrs == _KEPT:
+            # before the state changes
+            self.layout.phases[STEP].insert(0, Instruction("copy", dst, (self._operand(node.args[0], phase),)))
+        elif node.op in POINTWISE:
             self._append(phase, Instruction(node.op, dst, tuple(self._operand(arg, phase) for arg in node.args)))
         elif node.op in REDUCE:
             self._append(phase, Instruction(node.op, dst, (self._row_operand(node.args[0], phase),)))
@@ -264,7 +267,10 @@ class _Planner:
             for part in node.args:
                 if self.home.get(part) != (node, at):
                     place = Operand(dst.buffer, dst.offset + at, part.cols)
-                    self._append(phase, Instruction("copy", place, (self._operand(part, phase),)))
+                    if part.op == "input":
+                        self._append_load(part, phase, place)
+                    else:
+                        self._append(phase, Instruction("copy", place, (self._operand(part, phase),)))
                 at += part.cols
         elif node.op == AFFINE:
             self._emit_affine(node, dst)

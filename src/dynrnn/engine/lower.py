@@ -7,6 +7,7 @@ Each node of the traced graph becomes one of
   from which column of the node each element comes; columns are moved only where an operation needs them side by side;
 * a `Param`: a value that depends on no row. What is computed from parameters only stays in torch: it is copied into a
   graph of its own, the *prologue*, that runs once per call under autograd;
+* an `Early`: a value made from inputs of integers (an embedding of ids), computed in torch for all steps at once;
 * a `Grad`, in derivative graphs only: sums over rows, which the program's `Sum` and `Outer` sinks collect;
 * a number, a list, or None.
 
@@ -28,7 +29,20 @@ from dynrnn.engine.program import Builder, Node
 from dynrnn.engine.refusal import Refusal
 from dynrnn.engine.trace import is_literal, name_of, where
 
-__all__ = ["Grad", "Hoisted", "Lowering", "Matrix", "Noise", "Param", "Row", "Rule", "Several", "Transposed", "Vector"]
+__all__ = [
+    "Early",
+    "Grad",
+    "Hoisted",
+    "Lowering",
+    "Matrix",
+    "Noise",
+    "Param",
+    "Row",
+    "Rule",
+    "Several",
+    "Transposed",
+    "Vector",
+]
 
 # More pieces than this and moving columns one by one is no longer what the engine is for.
 _MOST_PIECES = 256
@@ -86,6 +100,15 @@ class Grad:
     sums: list[tuple[Node, Node | None]]
     outers: list[tuple[Node, Node]]
     shape: tuple[int, ...]
+
+
+@dataclass
+class Early:
+    """A value that depends on inputs of integers only, computed in torch for all steps before the loop."""
+
+    fx: fx.Node
+    shape: tuple[int, ...]
+    dtype: torch.dtype
 
 
 @dataclass
@@ -164,6 +187,7 @@ class Lowering:
         derivative: whether sums over rows are allowed.
         hoisted: operands from the prologue, in the order of their keys.
         noises: streams of noise.
+        earlies: values from inputs of integers that the program takes as inputs ``e0``, ``e1``, ...
     """
 
     builder: Builder
@@ -173,6 +197,7 @@ class Lowering:
     derivative: bool = False
     hoisted: list[Hoisted] = field(default_factory=list)
     noises: list[Noise] = field(default_factory=list)
+    earlies: list[fx.Node] = field(default_factory=list)
     values: dict[fx.Node, Any] = field(default_factory=dict)
     at: fx.Node | None = None
 
@@ -194,7 +219,9 @@ class Lowering:
             if node.op == "placeholder":
                 self.values[node] = next(given)
             elif node.op == "get_attr":
-                self.values[node] = self._captured(node, getattr(graph, str(node.target)))
+                taken = getattr(graph, str(node.target))
+                # a generator, or what else an operation takes, is itself
+                self.values[node] = self._captured(node, taken) if isinstance(taken, torch.Tensor) else taken
             elif node.op == "output":
                 results = fx.map_arg(node.args[0], self.values.__getitem__)
             elif node.users or getattr(node.target, "_schema", None) is None:
@@ -214,6 +241,10 @@ class Lowering:
         args = fx.map_arg(node.args, self.values.__getitem__)
         kwargs = fx.map_arg(node.kwargs, self.values.__getitem__)
         name = name_of(node).rsplit(".", 1)[-1]
+        if _has_early((args, kwargs)):
+            if not _has_rows((args, kwargs)):
+                return self._early(node)
+            args, kwargs = self._with_rows(args), self._with_rows(kwargs)
         if name != "getitem" and not _has_rows(args) and not _has_rows(kwargs):
             made = self._without_rows(node, name, args, kwargs)
             if made is not None:
@@ -225,6 +256,33 @@ class Lowering:
         if rule is None:
             raise self.refuse(f"{name_of(node)} has no counterpart in the step program")
         return rule(self, *args, **kwargs)
+
+    def _early(self, node: fx.Node) -> Early:
+        example = node.meta.get("val")
+        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+            raise self.refuse(f"{name_of(node)} draws noise from integers")
+        if not isinstance(example, torch.Tensor) or not example.ndim or example.shape[0] != self.batch:
+            raise self.refuse(f"{name_of(node)} of integers")
+        return Early(node, tuple(example.shape), example.dtype)
+
+    def _with_rows(self, value: Any) -> Any:
+        """``value`` with everything early in it as an input of the program."""
+        if isinstance(value, Early):
+            return self.early_row(value)
+        if isinstance(value, (list, tuple)):
+            return type(value)(map(self._with_rows, value))
+        return {name: self._with_rows(part) for name, part in value.items()} if isinstance(value, dict) else value
+
+    def early_row(self, value: Early) -> Row:
+        """A value made before the loop, as an input of the program."""
+        if value.dtype.is_floating_point and value.dtype != self.dtype:
+            raise self.refuse(f"a value of {value.dtype} in a step of {self.dtype}")
+        if value.fx not in self.earlies:
+            self.earlies.append(value.fx)
+        shape = value.shape[1:]
+        key = f"e{self.earlies.index(value.fx)}"
+        row = self.leaf(self.builder.make("input", (), (key,), int(np.prod(shape))), shape)
+        return Row(row.node, row.index, 0, value.dtype == torch.bool)
 
     def _without_rows(self, node: fx.Node, name: str, args: Any, kwargs: Any) -> Any:
         """A `Param`, unless the operation makes rows out of nothing, as ``zeros([batch, n])`` does."""
@@ -244,8 +302,10 @@ class Lowering:
             args[0], Param
         ):
             value, literal = args[0].value, args[0].literal
-        elif name in ("scalar_tensor", "full") and not example.shape:
+        elif name in ("scalar_tensor", "full", "new_full", "full_like") and isinstance(args[-1], (int, float)):
             value = float(args[-1])
+        elif name in ("zeros", "zeros_like", "new_zeros", "ones", "ones_like", "new_ones"):
+            value = float("ones" in name)
         return Param(node, tuple(example.shape), example.dtype, value, literal)
 
     # --- rows ----------------------------------------------------------------------------------------------------
@@ -382,6 +442,12 @@ class Several:
     """Several values without rows, from one operation."""
 
     fx: fx.Node
+
+
+def _has_early(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(map(_has_early, value))
+    return any(map(_has_early, value.values())) if isinstance(value, dict) else isinstance(value, Early)
 
 
 def _has_rows(value: Any) -> bool:

@@ -10,6 +10,7 @@ and `execute` runs the one by the other on memory that the caller describes by a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +34,7 @@ __all__ = [
     "cpu_features",
     "execute",
     "isas",
+    "memory",
     "noise",
     "op_names",
     "version",
@@ -142,7 +144,11 @@ class Schedule(_native.Schedule):
 
 
 def execute(
-    program: Program, schedule: Schedule, bindings: NDArray[np.int64], seed: int = 0, reverse: bool = False
+    program: Program,
+    schedule: Schedule,
+    bindings: NDArray[np.int64],
+    seed: int | Sequence[int] = 0,
+    reverse: bool = False,
 ) -> None:
     """Runs a program for every row and step that is valid, without holding the interpreter's lock.
 
@@ -159,7 +165,7 @@ def execute(
             CARRY: initial state's address, elements, stride of rows, the same three of the final state; zeros for
             others. A null INPUT, ROW or initial state is zeros. The memory must live until the call returns, and
             tensors that are written must not overlap others (initial and final state may be the same).
-        seed: of the noise, an unsigned 64-bit number.
+        seed: of the noise, an unsigned 64-bit number, or one for each stream (further streams share the last).
         reverse: take the steps in descending order.
 
     Raises:
@@ -167,7 +173,18 @@ def execute(
             has been written then.
         MemoryError: there is no memory for scratch.
     """
-    _native.execute(program, schedule, bindings, seed, reverse)
+    seeds = np.array([seed] if isinstance(seed, int) else seed, dtype=np.uint64)
+    _native.execute(program, schedule, bindings, seeds, reverse)
+
+
+def memory(size: int) -> NDArray[np.uint8]:
+    """``size`` bytes of uninitialised memory, aligned to 64, that the core keeps for the next call when they are free.
+
+    Raises:
+        ValueError: ``size`` is negative.
+        MemoryError: there is not that much.
+    """
+    return _native.memory(size)
 
 
 def noise(

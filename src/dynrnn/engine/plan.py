@@ -2,7 +2,8 @@
 
 A plan holds the program of the step; its layouts (one for inference, and a pair for every set of gradients asked for)
 are made when they are first wanted. It holds no values of parameters: these are found again at every call by the walk
-of ``capture.py``, and what is computed from parameters only runs in the *prologue*, a torch graph under autograd.
+of ``capture.py``, and what is computed from parameters only runs in the *prologue*, a torch graph under autograd
+(``outside.py``).
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import fx
 
 from dynrnn import nest
 from dynrnn.checks import check_like, check_pair, check_rows
@@ -22,17 +22,19 @@ from dynrnn.engine import native
 from dynrnn.engine.capture import Inventory
 from dynrnn.engine.derive import derive
 from dynrnn.engine.layout import lay_out
-from dynrnn.engine.lower import Lowering, Param, Row
+from dynrnn.engine.lower import Early, Lowering, Param, Row
+from dynrnn.engine.outside import Outside, make_early, make_prologue
 from dynrnn.engine.passes import optimized
 from dynrnn.engine.program import Builder, Program, check
 from dynrnn.engine.refusal import Refusal
 from dynrnn.engine.rules import RULES
 from dynrnn.engine.serial import Buffer, Layout
-from dynrnn.engine.trace import captured_tensors, is_literal, trace
+from dynrnn.engine.trace import trace
 
 __all__ = ["Compiled", "Plan", "Training", "check_leaves", "make_plan"]
 
 _DTYPES = (torch.float32, torch.float64)
+_INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.bool)
 
 
 @dataclass
@@ -65,8 +67,8 @@ class Plan:
         dtype: of all its values.
         program: the step.
         hoisted: keys of the operands that the prologue returns, in order.
-        captured: for each tensor that the prologue takes, its place among the tensors of the walk.
-        prologue: from these tensors to the hoisted operands.
+        prologue: from the tensors of the walk to the hoisted operands.
+        early: from the inputs and the tensors of the walk to the inputs ``e0``, ``e1``, ...; None if there are none.
         generators: for each stream of noise, the generator that seeds it (None: torch's own).
         y: an example of the outputs' structure.
         y_shapes: shape of a row of each output.
@@ -77,8 +79,8 @@ class Plan:
     dtype: torch.dtype
     program: Program
     hoisted: list[str]
-    captured: list[int]
-    prologue: Callable[..., Sequence[torch.Tensor]]
+    prologue: Outside
+    early: Outside | None
     generators: list[torch.Generator | None]
     y: Any
     y_shapes: list[tuple[int, ...]]
@@ -86,6 +88,11 @@ class Plan:
     _inference: Compiled | Refusal | None = None
     _training: dict[frozenset[str], Training | Refusal] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def captured(self, tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Those tensors of the walk that a call uses."""
+        places = self.prologue.places if self.early is None else [*self.prologue.places, *self.early.places]
+        return [tensors[place] for place in places]
 
     def inference(self) -> Compiled:
         """The program of a call that asks for no gradients.
@@ -168,12 +175,16 @@ def make_plan(step: Callable[[Any, Any, Any], Any], params: Any, x: Any, state: 
     traced = trace(flat, [*xs, *states], inventory.tensors, inventory.changeable)
     builder = Builder()
     low = Lowering(builder, traced.batch, dtype, RULES)
-    placeholders = []
+    placeholders: list[Any] = []
+    sources = iter(traced.graph.graph.find_nodes(op="placeholder"))
     for prefix, op, leaves in (("x", "input", xs), ("s", "carry", states)):
         for i, leaf in enumerate(leaves):
-            shape = tuple(leaf.shape[1:])
-            node = builder.make(op, (), (f"{prefix}{i}",), int(np.prod(shape)))
-            placeholders.append(low.leaf(node, shape))
+            source, shape = next(sources), tuple(leaf.shape[1:])
+            if leaf.dtype.is_floating_point:
+                node = builder.make(op, (), (f"{prefix}{i}",), int(np.prod(shape)))
+                placeholders.append(low.leaf(node, shape))
+            else:
+                placeholders.append(Early(source, (traced.batch, *shape), leaf.dtype))
     results = low.lower(traced.graph, placeholders)
     low.at = None
     rows = [_row_result(low, result) for result in results]
@@ -184,14 +195,15 @@ def make_plan(step: Callable[[Any, Any, Any], Any], params: Any, x: Any, state: 
         {f"s{i}": node for i, node in enumerate(nodes[y_count:])},
     )
     check(program)
-    captured, prologue = _prologue(low, traced.graph, inventory)
+    prologue = make_prologue(low, traced, inventory)
+    early = make_early(low, traced, inventory, len(xs))
     return Plan(
         builder,
         dtype,
         program,
         [item.key for item in low.hoisted],
-        captured,
         prologue,
+        early,
         [noise.generator for noise in low.noises],
         nest.map_structure(lambda leaf: None, made[0]),
         [tuple(row.index.shape[1:]) for row in rows[:y_count]],
@@ -211,17 +223,21 @@ def check_leaves(xs: Sequence[torch.Tensor], states: Sequence[torch.Tensor]) -> 
         for leaf in leaves:
             if leaf.ndim == 0:
                 raise Refusal(f"{name} with a leaf that has no rows")
-            if leaf.dtype not in _DTYPES:
+            if leaf.dtype not in (_DTYPES if leaves is states or leaf.is_floating_point() else _INTEGERS):
                 raise Refusal(f"{name} of {leaf.dtype}")
     if any(0 in leaf.shape[2:] for leaf in xs) or any(0 in leaf.shape[1:] for leaf in states):
         raise Refusal("inputs or a state without columns")
-    dtypes = {leaf.dtype for leaf in (*xs, *states)}
+    dtypes = {leaf.dtype for leaf in (*xs, *states) if leaf.is_floating_point()}
     if len(dtypes) > 1:
         raise Refusal(f"inputs and state of several dtypes: {', '.join(sorted(map(str, dtypes)))}")
     return dtypes.pop()
 
 
 def _row_result(low: Lowering, result: Any) -> Row:
+    if isinstance(result, Early):
+        if result.dtype != low.dtype:
+            raise Refusal(f"a result of {result.dtype}")
+        result = low.early_row(result)
     if isinstance(result, Param):
         raise Refusal("a result that does not depend on the rows")
     if not isinstance(result, Row) or result.axis != 0:
@@ -231,59 +247,3 @@ def _row_result(low: Lowering, result: Any) -> Row:
     if not result.index.size:
         raise Refusal("a result without columns")
     return result
-
-
-def _prologue(
-    low: Lowering, traced: fx.GraphModule, inventory: Inventory
-) -> tuple[list[int], Callable[..., Sequence[torch.Tensor]]]:
-    """The part of the traced graph that no row takes part in, as a function of the captured tensors."""
-    tensors = captured_tensors(traced)
-    graph, copies, places = fx.Graph(), {}, []
-    holder = torch.nn.Module()
-    wanted = {item.source for item in low.hoisted}
-    stack = list(wanted)
-    needed: set[fx.Node] = set()
-    while stack:
-        node = stack.pop()
-        if node not in needed:
-            needed.add(node)
-            stack.extend(node.all_input_nodes)
-    for node in traced.graph.nodes:
-        if node not in needed:
-            continue
-        if node.op == "get_attr" and not is_literal(node):
-            place = inventory.place_of(tensors[str(node.target)])
-            if place is None:
-                raise Refusal("it uses a tensor that dynrnn cannot find again at the next call; pass it in params")
-            if place not in places:
-                places.append(place)
-                copies[node] = graph.placeholder(f"tensor{place}")
-            else:
-                copies[node] = next(n for n in graph.nodes if n.target == f"tensor{place}")
-        elif node.op == "get_attr":
-            setattr(holder, str(node.target), tensors[str(node.target)])
-            copies[node] = graph.get_attr(str(node.target))
-        else:
-            copies[node] = graph.node_copy(node, copies.__getitem__)
-    results = []
-    for item in low.hoisted:
-        value, example = copies[item.source], item.source.meta.get("val")
-        shape = tuple(tensors[str(item.source.target)].shape if example is None else example.shape)
-        if item.matrix and len(shape) > 2:
-            value = graph.call_method("reshape", (value, shape[-2:]))
-        if item.matrix:
-            results.append(graph.call_method("t", (value,)) if item.transposed else value)
-            continue
-        assert item.view is not None
-        if not (tensors[str(item.source.target)] if example is None else example).dtype.is_floating_point:
-            value = graph.call_method("to", (value, low.dtype))
-        target = tuple(item.view)
-        if item.view and int(np.prod(shape)) != int(np.prod(target)):
-            value = graph.call_method("expand", (value, target))
-        flat = (int(np.prod(target)),) if item.view else (1,)
-        results.append(value if shape == flat else graph.call_method("reshape", (value, flat)))
-    graph.output(tuple(results))
-    if all(node.op in ("placeholder", "output") for node in graph.nodes):
-        order = [places.index(int(str(node.target).removeprefix("tensor"))) for node in results]
-        return places, lambda *given: [given[i] for i in order]
-    return places, fx.GraphModule(holder, graph).forward

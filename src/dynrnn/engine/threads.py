@@ -4,11 +4,15 @@ The threads of an OpenMP runtime do not sleep at once when a parallel operation 
 some milliseconds, each on its core. Threads of another pool would have to share the cores with them, and a call right
 after a torch operation would take twice its time. GNU OpenMP, which PyTorch's own builds use on Linux, has one entry
 point for parallel regions; the core enters there too. Elsewhere it has threads of its own.
+
+The price is OpenMP's: where another process keeps a core busy, a parallel region waits for the thread on that core, as
+all of torch does. ``DYNRNN_THREADS=own`` chooses the core's threads, which wait for nobody who has not come.
 """
 
 from __future__ import annotations
 
 import ctypes
+import os
 from pathlib import Path
 
 import torch
@@ -19,8 +23,18 @@ __all__ = ["share_threads"]
 
 
 def share_threads() -> bool:
-    """Let the core use torch's threads; returns whether it does."""
-    address = _gomp_parallel()
+    """Let the core use torch's threads, unless the environment variable ``DYNRNN_THREADS`` says ``own``.
+
+    Returns:
+        Whether it does.
+
+    Raises:
+        ValueError: ``DYNRNN_THREADS`` is neither ``own`` nor ``torch`` nor empty.
+    """
+    wish = os.environ.get("DYNRNN_THREADS", "")
+    if wish not in ("", "own", "torch"):
+        raise ValueError(f"DYNRNN_THREADS must be 'own' or 'torch', got {wish!r}")
+    address = 0 if wish == "own" else _gomp_parallel()
     native.borrow_threads(address)
     return address != 0
 

@@ -44,11 +44,13 @@ class Traced:
             the step took from elsewhere.
         batch: the number of rows in it.
         outputs: the nodes (or numbers) it returns.
+        sized: nodes with the number of rows among their arguments.
     """
 
     graph: fx.GraphModule
     batch: int
     outputs: list[Any]
+    sized: set[fx.Node]
 
 
 @lru_cache(maxsize=1)
@@ -96,9 +98,9 @@ def trace(
             return function(*arguments)
 
     graphs = [_trace_with(watched, leaves, rows) for rows in (first, second)]
-    _compare(graphs[0], graphs[1], first, second)
+    sized = _compare(graphs[0], graphs[1], first, second)
     (output,) = graphs[0].graph.find_nodes(op="output")
-    return Traced(graphs[0], first, list(output.args[0]))
+    return Traced(graphs[0], first, list(output.args[0]), sized)
 
 
 def _trace_with(function: Callable[..., list[torch.Tensor]], leaves: Sequence[torch.Tensor], rows: int) -> Any:
@@ -142,7 +144,8 @@ def _mutates(node: fx.Node) -> bool:
 def captured_tensors(graph: fx.GraphModule) -> dict[str, torch.Tensor]:
     """The tensors that a traced step took from elsewhere, by the name of their attribute."""
     names = {str(node.target) for node in graph.graph.find_nodes(op="get_attr")}
-    return {name: getattr(graph, name) for name in sorted(names)}
+    found = {name: getattr(graph, name) for name in sorted(names)}
+    return {name: value for name, value in found.items() if isinstance(value, torch.Tensor)}
 
 
 def name_of(node: fx.Node) -> str:
@@ -180,12 +183,19 @@ def _innermost(stack: str) -> str:
     return (users or cells or [""])[-1]
 
 
-def _compare(one: fx.GraphModule, other: fx.GraphModule, first: int, second: int) -> None:
-    """Refuse a step whose graph depends on the number of rows in any other way than by the sizes of dimensions."""
+def _compare(one: fx.GraphModule, other: fx.GraphModule, first: int, second: int) -> set[fx.Node]:
+    """Refuse a step whose graph depends on the number of rows in any other way than by the sizes of dimensions.
+
+    Returns:
+        The nodes of ``one`` with the number of rows among their arguments.
+    """
+    sized: set[fx.Node] = set()
     nodes, others = list(one.graph.nodes), list(other.graph.nodes)
     twins: dict[Any, Any] = dict(zip(nodes, others, strict=False))
     if len(nodes) != len(others):
         raise Refusal("what it does depends on the number of rows, or changes from call to call")
+
+    at = nodes[0]
 
     def same(a: Any, b: Any) -> bool:
         if isinstance(a, fx.Node):
@@ -194,9 +204,12 @@ def _compare(one: fx.GraphModule, other: fx.GraphModule, first: int, second: int
             return isinstance(b, (list, tuple)) and len(a) == len(b) and all(map(same, a, b))
         if isinstance(a, bool) or not isinstance(a, int):
             return a is b or (type(a) is type(b) and (a == b or a != a))
+        if a != b:
+            sized.add(at)
         return a == b or (a, b) == (first, second)
 
     for a, b in twins.items():
+        at = a
         if a.op != b.op or (a.op == "call_function" and a.target is not b.target):
             raise Refusal("what it does depends on the number of rows, or changes from call to call", where(a))
         if a.op == "get_attr":
@@ -209,6 +222,7 @@ def _compare(one: fx.GraphModule, other: fx.GraphModule, first: int, second: int
             raise Refusal(
                 f"a number in {name_of(a)} depends on the number of rows, or changes from call to call", where(a)
             )
+    return sized
 
 
 def is_literal(node: fx.Node) -> bool:

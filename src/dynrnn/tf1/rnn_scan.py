@@ -53,6 +53,9 @@ class _BodyStep:
         trace_reach: what a trace of it finds besides its arguments: constants and random generators.
     """
 
+    trace_key: tuple[Any, ...]
+    trace_reach: list[Any]
+
     def __init__(self, run: Any, body: Body, outputs: int):
         self._run, self._outputs = run, outputs
         self._program = body_program(body)
