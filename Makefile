@@ -3,10 +3,11 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 BIN := .venv/bin
 STAMP := .venv/.setup-done
-NATIVE := CMakeLists.txt $(wildcard native/*)
+NATIVE := CMakeLists.txt $(wildcard native/*) src/dynrnn/engine/ops.def
 
 # pip reads the pins from the environment both for what it installs and for what it builds in isolation (newer versions
 # ask for a second name). The path is relative because pip splits the value at spaces.
@@ -14,11 +15,11 @@ $(STAMP) wheel: export PIP_CONSTRAINT := constraints.txt
 $(STAMP) wheel: export PIP_BUILD_CONSTRAINT := constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench goldens wheel clean
+.PHONY: help setup run test lint bench bench-peers sanitize goldens wheel clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name text; do \
-		printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name text; do \
+		printf '  make %-11s %s\n' "$$name" "$$text"; done
 
 setup: $(STAMP) ## make .venv with the pinned tools and the project in it (PYTHON=python3.12 chooses the interpreter)
 
@@ -39,7 +40,13 @@ lint: setup ## check style, formatting and types
 	$(BIN)/mypy
 
 bench: setup ## measure dynrnn and its peers side by side; writes benchmarks/RESULTS.md
-	$(BIN)/python benchmarks/lstm.py
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+bench-peers: ## make .bench-jax and .bench-tf, for the peers that are not PyTorch
+	bash benchmarks/make_peers.sh
+
+sanitize: ## run the native tests with AddressSanitizer and UndefinedBehaviorSanitizer
+	PYTHON=$(PYTHON) bash tools/sanitize.sh
 
 goldens: ## make the golden files again with TensorFlow, in an environment of their own
 	bash tests/goldens/make.sh

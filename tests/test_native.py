@@ -120,6 +120,8 @@ def test_forcing_an_isa_does_not_change_the_features(monkeypatch: pytest.MonkeyP
 def test_stub_describes_the_module() -> None:
     """``_native.pyi`` names exactly the functions of the compiled module, and the wrapper offers exactly those."""
     stub = Path(_version.__file__).with_name("_native.pyi")
-    stated = {node.name for node in ast.parse(stub.read_text()).body if isinstance(node, ast.FunctionDef)}
+    stated = {
+        node.name for node in ast.parse(stub.read_text()).body if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+    }
     compiled = {name for name in dir(native._native) if not name.startswith("_")}
-    assert stated == compiled == set(native.__all__)
+    assert stated - {"Group"} == compiled == set(native.__all__)

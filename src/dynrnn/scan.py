@@ -1,7 +1,8 @@
 """The two primitives that everything recurrent passes through: `scan` over known lengths, `scan_until` all are done.
 
-They check what they are given, before any work, and hand it to an executor. There is one executor now, the reference
-one in ``engine/reference.py``, where the loops are written out.
+They check what they are given, before any work, and hand it to an executor: the native core for steps over known
+lengths that can be lowered (``engine/dispatch.py``), the reference one in ``engine/reference.py``, where the loops are
+written out, for all others.
 """
 
 from __future__ import annotations
@@ -39,8 +40,9 @@ def scan(
     Args:
         step: ``step(params, x, state) -> (y, new_state)``, a pure function. ``x`` is ``inputs`` without its time axis,
             ``y`` any nest of tensors ``[B, ...]`` and ``new_state`` has the structure, shapes and dtypes of ``state``.
-            Rows must not depend on each other. It may run on rows that are past their length, with the numbers of
-            another row; what it returns there is dropped.
+            Rows must not depend on each other. It is called to be traced, on a few rows of zeros; in the reference
+            executor at every time step, also on rows past their length with the numbers of another row (what it
+            returns there is dropped).
         inputs: nest of tensors ``[B, T, ...]``, floating, integer or bool.
         state: nest of tensors ``[B, ...]``, of any dtypes. A rank-0 tensor (or a TensorArray) belongs to no row: it
             takes the value of every step that runs.
@@ -49,7 +51,8 @@ def scan(
             than 0 is 0.
         time_major: inputs and outputs are ``[T, B, ...]``.
         memory: what back-propagation keeps; ``"save"`` keeps all that torch's autograd keeps.
-        engine: ``"auto"`` or ``"reference"``.
+        engine: ``"auto"``: the native core where the whole step can be lowered to it (see `explain`), otherwise the
+            reference executor, with one `EngineWarning`; ``"native"`` or ``"reference"``: that one.
 
     Returns:
         ``(ys, final_state)``: ys as y with a time axis of size T (rank-0 leaves of y become ``[T]``). Steps after the
@@ -61,7 +64,8 @@ def scan(
         ValueError: inputs without leaves, of rank below 2 or that disagree about B or T; a leaf of ``state`` or y
             without B rows; lengths of another shape than ``[B]``; a state or output whose structure, shapes or dtypes
             change from step to step; an unknown engine or memory policy.
-        NotImplementedError: an engine or memory policy that this build does not have.
+        NotImplementedError: ``engine="native"`` for a step that cannot be lowered; a memory policy that this build does
+            not have.
     """
     if not callable(step):
         raise TypeError(f"step must be callable as step(params, x, state), got {type(step).__name__}")

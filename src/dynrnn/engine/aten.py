@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from dynrnn.engine.lower import Grad, Lowering, Matrix, Noise, Param, Row, Rule, Several, Transposed, entering
+from dynrnn.engine.lower import Lowering, entering
 from dynrnn.engine.program import CLAMP, Node
+from dynrnn.engine.values import Grad, Matrix, Noise, Param, Row, Rule, Several, Transposed
 
 __all__ = ["RULES", "dims_of"]
 
@@ -109,7 +110,8 @@ def _or(low: Lowering, a: Any, b: Any) -> Any:
 
 
 def _want_boolean(low: Lowering, *operands: Any) -> None:
-    if not all(isinstance(operand, Row) and operand.boolean for operand in operands):
+    # in a derivative they are those of the step, where this has been checked
+    if not low.derivative and not all(isinstance(operand, Row) and operand.boolean for operand in operands):
         raise low.refuse("a logical operation on other values than comparisons")
 
 
@@ -241,17 +243,6 @@ def _clamp(low: Lowering, a: Any, low_bound: Any = None, high_bound: Any = None,
     return a
 
 
-@rule("hardtanh")
-def _hardtanh(low: Lowering, a: Any, low_bound: Any = -1.0, high_bound: Any = 1.0) -> Any:
-    """Its derivative at the bounds is 0, that of clamp is 1."""
-    make = low.builder.make
-
-    def between(x: Node, least: Node, most: Node) -> Node:
-        return make("where", (make("le", (x, least)), least, make("where", (make("ge", (x, most)), most, x))))
-
-    return low.pointwise(between, a, low_bound, high_bound)
-
-
 @rule("clamp_min")
 def _clamp_min(low: Lowering, a: Any, bound: Any) -> Any:
     return _clamp(low, a, bound)
@@ -328,6 +319,14 @@ def _ones(low: Lowering, *_: Any, **__: Any) -> Any:
 @rule("full", "new_full", "full_like")
 def _full(low: Lowering, _: Any, *args: Any, **kwargs: Any) -> Any:
     value = kwargs.get("fill_value", args[-1] if args else None)
+    if not isinstance(value, (int, float)):
+        raise low.refuse("a tensor filled with a tensor")
+    return _filled(low, float(value))
+
+
+@rule("fill")
+def _fill(low: Lowering, _: Any, value: Any) -> Any:
+    value = value.value if isinstance(value, Param) else value
     if not isinstance(value, (int, float)):
         raise low.refuse("a tensor filled with a tensor")
     return _filled(low, float(value))

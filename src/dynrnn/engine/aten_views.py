@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from dynrnn.engine.aten import dims_of
-from dynrnn.engine.lower import Grad, Lowering, Matrix, Param, Row, Rule, Transposed, Vector, entering
+from dynrnn.engine.lower import Lowering, entering
 from dynrnn.engine.program import Node
+from dynrnn.engine.values import Grad, Matrix, Param, Row, Rule, Transposed, Vector
 
 __all__ = ["RULES"]
 

@@ -173,6 +173,10 @@ class Inventory:
     def _identity(self, value: Any) -> None:
         self._key.append(_Same(value))
 
+    def _class(self, value: type) -> None:
+        self._key.append(_Same(value))
+        self._walk_class(value)
+
     def _object(self, value: Any) -> None:
         kind = type(value)
         self._key.append((kind, _Same(value)))
@@ -216,19 +220,21 @@ class Inventory:
                 self._key.append("empty")
             else:
                 self._walk(contents)
+                if isinstance(contents, types.ModuleType) and not _library_name(contents.__name__):
+                    self._walk_attributes(contents, _global_names(code))
         for part in (function.__defaults__, function.__kwdefaults__):
             if part:
                 self._walk(part)
         if vars(function):
             self._walk(vars(function))
-        if not (function.__module__ or "").startswith(_LIBRARIES):
+        if not _library_name(function.__module__):
             names = _global_names(code)
             for name in names:
                 if name in function.__globals__:
                     self._key.append(name)
                     value = function.__globals__[name]
                     self._walk(value)
-                    if isinstance(value, types.ModuleType) and not value.__name__.startswith(_LIBRARIES):
+                    if isinstance(value, types.ModuleType) and not _library_name(value.__name__):
                         self._walk_attributes(value, names)
 
     def _walk_attributes(self, module: types.ModuleType, names: tuple[str, ...]) -> None:
@@ -269,7 +275,11 @@ def _names_in(code: types.CodeType) -> Iterator[str]:
 
 
 def _of_library(kind: type) -> bool:
-    return kind.__module__.split(".")[0] in _LIBRARIES
+    return _library_name(kind.__module__)
+
+
+def _library_name(module: str | None) -> bool:
+    return (module or "").split(".")[0] in _LIBRARIES
 
 
 _handlers: dict[type, Callable[[Inventory, Any], None]] = {}
@@ -288,7 +298,8 @@ def _handler_of(kind: type) -> Callable[[Inventory, Any], None]:
         (dict, Inventory._dict),
         ((list, tuple, set, frozenset, collections.deque), Inventory._sequence),
         ((np.ndarray, np.generic), Inventory._array),
-        ((type, types.ModuleType, types.BuiltinFunctionType), Inventory._identity),
+        (type, Inventory._class),
+        ((types.ModuleType, types.BuiltinFunctionType), Inventory._identity),
     ):
         if issubclass(kind, bases):
             return handler
@@ -301,4 +312,4 @@ def _handler_of(kind: type) -> Callable[[Inventory, Any], None]:
 
 def _is_marked(kind: type) -> bool:
     """Whether objects of this class have ``trace_key`` and ``trace_reach``: it announces them."""
-    return "trace_key" in getattr(kind, "__annotations__", {}) or hasattr(kind, "trace_key")
+    return "trace_key" in vars(kind).get("__annotations__", ()) or hasattr(kind, "trace_key")

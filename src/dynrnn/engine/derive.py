@@ -16,11 +16,12 @@ from typing import Any
 
 import torch
 
-from dynrnn.engine.lower import Grad, Lowering, Matrix, Param, Row, Vector
+from dynrnn.engine.lower import Lowering
 from dynrnn.engine.program import Builder, Node, Outer, Program, Sum, matrix_name, run, walk
 from dynrnn.engine.refusal import Refusal
 from dynrnn.engine.rules import RULES
-from dynrnn.engine.trace import ROW_COUNTS, trace_joint
+from dynrnn.engine.trace import ROW_COUNTS, trace_taken_apart
+from dynrnn.engine.values import Grad, Matrix, Param, Row, Vector
 
 __all__ = ["derive"]
 
@@ -73,7 +74,7 @@ def derive(builder: Builder, forward: Program, dtype: torch.dtype, wanted: Colle
         return [*results, *pull(given)]
 
     cotangents = [torch.zeros(batch, node.cols, dtype=dtype) for node in outputs]
-    graph = trace_joint(joint, (tensors, cotangents))
+    graph = trace_taken_apart(joint, (tensors, cotangents))
     low = Lowering(builder, batch, dtype, RULES, derivative=True)
     incoming = [
         *(builder.make("input", (), (f"g{key}",), node.cols) for key, node in forward.outputs.items()),

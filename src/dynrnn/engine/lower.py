@@ -25,140 +25,30 @@ import numpy as np
 import torch
 from torch import fx
 
+from dynrnn.engine.decompositions import decompositions
 from dynrnn.engine.program import Builder, Node
 from dynrnn.engine.refusal import Refusal
-from dynrnn.engine.trace import is_literal, name_of, where
+from dynrnn.engine.trace import is_literal, name_of, trace_taken_apart, where
+from dynrnn.engine.values import (
+    Early,
+    Grad,
+    Hoisted,
+    Macro,
+    Matrix,
+    Noise,
+    Param,
+    Placed,
+    Row,
+    Rule,
+    Several,
+    Transposed,
+    Vector,
+)
 
-__all__ = [
-    "Early",
-    "Grad",
-    "Hoisted",
-    "Lowering",
-    "Matrix",
-    "Noise",
-    "Param",
-    "Row",
-    "Rule",
-    "Several",
-    "Transposed",
-    "Vector",
-]
+__all__ = ["Lowering", "entering"]
 
 # More pieces than this and moving columns one by one is no longer what the engine is for.
 _MOST_PIECES = 256
-
-
-@dataclass
-class Row:
-    """A row-wise value: element ``i`` of a row is column ``index.flat[i]`` of ``node``.
-
-    Attributes:
-        node: program node.
-        index: of the value's shape, with 1 at the rows' dimension.
-        axis: the rows' dimension.
-        boolean: whether the elements are truth values (0.0 and 1.0 in the program).
-    """
-
-    node: Node
-    index: np.ndarray
-    axis: int = 0
-    boolean: bool = False
-
-    def viewed(self, index: np.ndarray, axis: int | None = None) -> Row:
-        """The same node seen in another way."""
-        return Row(self.node, index, self.axis if axis is None else axis, self.boolean)
-
-
-@dataclass
-class Param:
-    """A value that no row takes part in.
-
-    Attributes:
-        fx: its node in the traced graph.
-        shape: its shape.
-        value: its number, when it was written as one in the step.
-        literal: its elements, when they were written as numbers in the step.
-    """
-
-    fx: fx.Node
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-    value: float | None = None
-    literal: torch.Tensor | None = None
-
-
-@dataclass
-class Grad:
-    """A sum over rows, of a parameter's shape.
-
-    Attributes:
-        sums: pairs ``(a, b)``: the sum over rows of a, times b if there is one (a vector).
-        outers: pairs ``(a, b)``: ``a^T b`` (a matrix).
-        shape: its shape.
-    """
-
-    sums: list[tuple[Node, Node | None]]
-    outers: list[tuple[Node, Node]]
-    shape: tuple[int, ...]
-
-
-@dataclass
-class Early:
-    """A value that depends on inputs of integers only, computed in torch for all steps before the loop."""
-
-    fx: fx.Node
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-
-
-@dataclass
-class Vector:
-    """A ``vec`` leaf of the forward program, in a derivative graph."""
-
-    node: Node
-
-
-@dataclass
-class Matrix:
-    """A ``mat`` leaf of the forward program, in a derivative graph."""
-
-    node: Node
-
-
-@dataclass
-class Transposed:
-    """The transpose of a `Matrix`."""
-
-    node: Node
-
-
-@dataclass
-class Hoisted:
-    """An operand that the prologue makes.
-
-    Attributes:
-        key: of the program's ``vec`` or ``mat`` leaf.
-        source: the node of the traced graph it is made from.
-        view: None for a matrix as it is; for a vector, the shape to broadcast to before it is flattened.
-        matrix: whether it is a matrix.
-        transposed: whether the matrix is the transpose of its source.
-    """
-
-    key: str
-    source: fx.Node
-    view: tuple[int, ...] | None
-    matrix: bool
-    transposed: bool = False
-
-
-@dataclass
-class Noise:
-    """A stream of noise: where it is drawn in the traced graph, and with which generator (None: torch's own)."""
-
-    generator: torch.Generator | None
-
-
-Rule = Callable[..., Any]
 
 
 def entering(table: dict[str, Rule]) -> Callable[..., Callable[[Rule], Rule]]:
@@ -187,6 +77,7 @@ class Lowering:
         derivative: whether sums over rows are allowed.
         hoisted: operands from the prologue, in the order of their keys.
         noises: streams of noise.
+        expansions: for each ``macro`` node, what remains when torch has taken it apart.
         earlies: values from inputs of integers that the program takes as inputs ``e0``, ``e1``, ...
     """
 
@@ -198,6 +89,7 @@ class Lowering:
     hoisted: list[Hoisted] = field(default_factory=list)
     noises: list[Noise] = field(default_factory=list)
     earlies: list[fx.Node] = field(default_factory=list)
+    expansions: dict[Node, Node] = field(default_factory=dict)
     values: dict[fx.Node, Any] = field(default_factory=dict)
     at: fx.Node | None = None
 
@@ -249,13 +141,75 @@ class Lowering:
             made = self._without_rows(node, name, args, kwargs)
             if made is not None:
                 return made
+            first: Any = args[0] if args else None
+            if isinstance(first, Param):
+                return self._rows_of(first, name, node.meta["val"].shape)
         if self.derivative:
             # torch's derivatives change what they have just made; the traced value is the changed one
             name = name.removesuffix("_")
         rule = self.rules.get(name)
-        if rule is None:
-            raise self.refuse(f"{name_of(node)} has no counterpart in the step program")
-        return rule(self, *args, **kwargs)
+        if rule is not None:
+            return rule(self, *args, **kwargs)
+        if node.target in decompositions() and not self.derivative:
+            return self._macro(node, args, kwargs)
+        raise self.refuse(f"{name_of(node)} has no counterpart in the step program")
+
+    def _macro(self, node: fx.Node, args: Any, kwargs: Any) -> Any:
+        """An operation that torch takes apart: kept whole in the program, so that its derivative is torch's own."""
+        rows: list[Row] = []
+
+        def mark(value: Any) -> Any:
+            if isinstance(value, Row):
+                rows.append(value)
+                return Placed(len(rows) - 1)
+            if isinstance(value, Param):
+                if value.value is not None:
+                    return value.value
+                rows.append(Row(self.vector(value, value.shape), np.arange(int(np.prod(value.shape))), -1))
+                return Placed(len(rows) - 1)
+            if isinstance(value, (list, tuple)):
+                return tuple(map(mark, value))
+            return value
+
+        whole = Macro(
+            node.target,
+            tuple(map(mark, args)),
+            {key: mark(value) for key, value in kwargs.items()},
+            [None if row.axis < 0 else row.index.shape for row in rows],
+        )
+        if any(row.axis > 0 or row.boolean for row in rows):
+            raise self.refuse(f"{name_of(node)} of rows in another place, or of truth values")
+        nodes = [row.node if row.axis < 0 else self.columns(row) for row in rows]
+        example = node.meta["val"]
+        examples = list(example) if isinstance(example, (tuple, list)) else [example]
+        expanded = self._expanded(whole, nodes)
+        results: list[Any] = []
+        for number, (shape, value) in enumerate(zip((e.shape for e in examples), expanded, strict=True)):
+            if shape[0] != self.batch or not isinstance(value, Row):
+                raise self.refuse(f"a result of {name_of(node)} without rows")
+            made = self.builder.make("macro", nodes, (whole, number), value.index.size)
+            self.expansions[made] = self.columns(value)
+            results.append(self.leaf(made, shape[1:]))
+        return results if isinstance(example, (tuple, list)) else results[0]
+
+    def _expanded(self, whole: Macro, nodes: Sequence[Node]) -> list[Any]:
+        """What remains of an operation when torch has taken it apart."""
+        examples = [
+            torch.zeros(node.cols, dtype=self.dtype)
+            if shape is None
+            else torch.zeros((self.batch, *shape[1:]), dtype=self.dtype)
+            for node, shape in zip(nodes, whole.shapes, strict=True)
+        ]
+        graph = trace_taken_apart(lambda *tensors: whole.results(tensors), examples)
+        inner = Lowering(self.builder, self.batch, self.dtype, self.rules, derivative=True)
+        given = [
+            Vector(node) if shape is None else self.leaf(node, shape[1:])
+            for node, shape in zip(nodes, whole.shapes, strict=True)
+        ]
+        try:
+            return inner.lower(graph, given)
+        except Refusal as refusal:
+            raise self.refuse(refusal.reason) from None
 
     def _early(self, node: fx.Node) -> Early:
         example = node.meta.get("val")
@@ -284,6 +238,19 @@ class Lowering:
         row = self.leaf(self.builder.make("input", (), (key,), int(np.prod(shape))), shape)
         return Row(row.node, row.index, 0, value.dtype == torch.bool)
 
+    def _rows_of(self, param: Param, name: str, shape: torch.Size) -> Row:
+        """A parameter, or a number, that is repeated for all rows."""
+        if name not in ("expand", "repeat", "expand_as", "broadcast_to") or shape[0] != self.batch:
+            if param.value is not None:
+                return self.const(param.value, tuple(shape))
+            raise self.refuse(f"{name} makes rows of a parameter")
+        if param.value is not None:
+            return self.const(param.value, tuple(shape))
+        whole = (1, *shape[1:])
+        if name == "repeat" and int(np.prod(param.shape)) != int(np.prod(whole)):
+            raise self.refuse("a parameter that is repeated along its columns")
+        return self.fresh(self.vector(param, whole), whole, 0)
+
     def _without_rows(self, node: fx.Node, name: str, args: Any, kwargs: Any) -> Any:
         """A `Param`, unless the operation makes rows out of nothing, as ``zeros([batch, n])`` does."""
         example = node.meta.get("val")
@@ -306,6 +273,8 @@ class Lowering:
             value = float(args[-1])
         elif name in ("zeros", "zeros_like", "new_zeros", "ones", "ones_like", "new_ones"):
             value = float("ones" in name)
+        if literal is None and value is None and self.derivative:
+            value, literal = _folded(node, args, kwargs)
         return Param(node, tuple(example.shape), example.dtype, value, literal)
 
     # --- rows ----------------------------------------------------------------------------------------------------
@@ -426,22 +395,39 @@ class Lowering:
         for item in self.hoisted:
             if (item.source, item.view, item.matrix, item.transposed) == (source, view, matrix, transposed):
                 return item.key
+        if self.derivative:
+            raise self.refuse("a derivative with a parameter that the step does not have")
         key = f"p{len(self.hoisted)}"
         self.hoisted.append(Hoisted(key, source, view, matrix, transposed))
         return key
+
+
+def _folded(node: fx.Node, args: Any, kwargs: Any) -> tuple[float | None, torch.Tensor | None]:
+    """The result of an operation on numbers."""
+
+    def literal(value: Any) -> Any:
+        if not isinstance(value, Param):
+            return value
+        if value.value is not None:
+            return torch.full(value.shape, value.value, dtype=value.dtype)
+        if value.literal is None:
+            raise ValueError
+        return value.literal
+
+    function: Any = node.target
+    try:
+        result = function(*map(literal, args), **{key: literal(value) for key, value in kwargs.items()})
+    except ValueError:
+        return None, None
+    if not isinstance(result, torch.Tensor):
+        return None, None
+    return (float(result) if result.numel() == 1 else None), result
 
 
 def _as_row(operand: Any) -> Any:
     if isinstance(operand, Vector):
         return Row(operand.node, np.arange(operand.node.cols).reshape(1, -1), 0)
     return operand
-
-
-@dataclass
-class Several:
-    """Several values without rows, from one operation."""
-
-    fx: fx.Node
 
 
 def _has_early(value: Any) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from dynrnn.engine.program import MATMULS, Builder, Node, Program, Sum, check
 
-__all__ = ["AFFINE", "optimized"]
+__all__ = ["AFFINE", "optimized", "rewritten"]
 
 AFFINE = "affine"
 
@@ -36,7 +36,7 @@ def _uses(program: Program) -> Counter[Node]:
     return uses
 
 
-def _rewrite(builder: Builder, program: Program, change: Callable[[Node], Node | None]) -> Program:
+def rewritten(builder: Builder, program: Program, change: Callable[[Node], Node | None]) -> Program:
     """Rebuild the program; ``change(old node)`` gives a replacement in terms of old operands, or None."""
     done: dict[Node, Node] = {}
 
@@ -67,7 +67,7 @@ def _strip_stops(builder: Builder, program: Program) -> Program:
             node = node.args[0]
         return node
 
-    return _rewrite(builder, program, change)
+    return rewritten(builder, program, change)
 
 
 def _fuse_sums(builder: Builder, program: Program) -> Program:
@@ -123,7 +123,7 @@ def _gather_products(builder: Builder, program: Program) -> Program:
             total = builder.make("add", (other, total), (), node.cols)
         return total
 
-    return _rewrite(builder, program, change)
+    return rewritten(builder, program, change)
 
 
 def _fuse(builder: Builder, program: Program) -> Program:
@@ -144,4 +144,4 @@ def _fuse(builder: Builder, program: Program) -> Program:
             return builder.make("fnma", (*node.args[1].args, node.args[0]), (), node.cols)
         return None
 
-    return _rewrite(builder, program, change)
+    return rewritten(builder, program, change)

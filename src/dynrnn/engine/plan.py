@@ -22,14 +22,15 @@ from dynrnn.engine import native
 from dynrnn.engine.capture import Inventory
 from dynrnn.engine.derive import derive
 from dynrnn.engine.layout import lay_out
-from dynrnn.engine.lower import Early, Lowering, Param, Row
+from dynrnn.engine.lower import Lowering
 from dynrnn.engine.outside import Outside, make_early, make_prologue
-from dynrnn.engine.passes import optimized
-from dynrnn.engine.program import Builder, Program, check
+from dynrnn.engine.passes import optimized, rewritten
+from dynrnn.engine.program import Builder, Node, Program, check
 from dynrnn.engine.refusal import Refusal
 from dynrnn.engine.rules import RULES
 from dynrnn.engine.serial import Buffer, Layout
 from dynrnn.engine.trace import trace
+from dynrnn.engine.values import Early, Param, Row
 
 __all__ = ["Compiled", "Plan", "Training", "check_leaves", "make_plan"]
 
@@ -70,6 +71,7 @@ class Plan:
         prologue: from the tensors of the walk to the hoisted operands.
         early: from the inputs and the tensors of the walk to the inputs ``e0``, ``e1``, ...; None if there are none.
         generators: for each stream of noise, the generator that seeds it (None: torch's own).
+        expansions: of the macros of the program.
         y: an example of the outputs' structure.
         y_shapes: shape of a row of each output.
         state_shapes: shape of a row of each state.
@@ -82,6 +84,7 @@ class Plan:
     prologue: Outside
     early: Outside | None
     generators: list[torch.Generator | None]
+    expansions: dict[Node, Node]
     y: Any
     y_shapes: list[tuple[int, ...]]
     state_shapes: list[tuple[int, ...]]
@@ -102,7 +105,7 @@ class Plan:
         """
         with self._lock:
             if self._inference is None:
-                self._inference = _or_refusal(lambda: _compile(self.builder, self.program, self.dtype))
+                self._inference = _or_refusal(lambda: _compile(self.builder, self._expanded(), self.dtype))
         if isinstance(self._inference, Refusal):
             raise self._inference
         return self._inference
@@ -120,6 +123,10 @@ class Plan:
         if isinstance(found, Refusal):
             raise found
         return found
+
+    def _expanded(self) -> Program:
+        """The program without macros."""
+        return rewritten(self.builder, self.program, lambda node: self.expansions.get(node))
 
     def _derived(self, wanted: frozenset[str]) -> Training:
         forward, backward = derive(self.builder, self.program, self.dtype, wanted)
@@ -205,6 +212,7 @@ def make_plan(step: Callable[[Any, Any, Any], Any], params: Any, x: Any, state: 
         prologue,
         early,
         [noise.generator for noise in low.noises],
+        low.expansions,
         nest.map_structure(lambda leaf: None, made[0]),
         [tuple(row.index.shape[1:]) for row in rows[:y_count]],
         [tuple(leaf.shape[1:]) for leaf in states],

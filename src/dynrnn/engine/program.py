@@ -18,7 +18,8 @@ leaf           value
 
 Inner nodes: the operations of ``ops.def`` (an operand of one column counts for all columns), and
 ``matmul(a, mat)`` = ``a @ mat``, ``matmul_t(a, mat)`` = ``a @ mat.T``, ``affine`` (a sum of these, see
-``passes.py``), ``stop(a)`` = ``a`` without a gradient, ``slice(a)`` = columns ``[start, stop)``,
+``passes.py``), ``stop(a)`` = ``a`` without a gradient, ``macro``
+(an operation of torch as a whole, see ``lower.py``), ``slice(a)`` = columns ``[start, stop)``,
 ``concat(a, ...)``, ``noise`` (attributes stream, cols: uniform in [0, 1), the same in every program of a call), and
 ``step_number``.
 
@@ -319,6 +320,8 @@ def check(program: Program) -> None:
             assert all(arg.op == "mat" for arg in args[1 : 2 * len(node.attrs) : 2]), (
                 f"{node} multiplies with no matrix"
             )
+        elif node.op == "macro":
+            assert len(args) == len(node.attrs[0].shapes), f"{node} has {len(args)} operands"
         elif node.op == "stop":
             assert node.cols == args[0].cols, f"{node} changes the width"
         else:
@@ -404,6 +407,8 @@ def _value(
         for a, m in zip(args[2::2], turned[1:], strict=False):
             total = total + a @ m
         return total + args[-1] if len(args) % 2 else total
+    if node.op == "macro":
+        return node.attrs[0](args, batch)[node.attrs[1]]
     if node.op == "stop":
         return args[0].detach()
     if node.attrs == CLAMP:
@@ -423,6 +428,8 @@ def _value(
         return _rows(args[0], batch, node.args[0].cols).amax(1, keepdim=True)
     if node.op == "copy":
         return args[0].expand(batch, node.cols)
+    if node.op == "pow" and node.args[1].op == "const":
+        return torch.pow(args[0], node.args[1].attrs[0])
     return _function(node.op)(*args)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dynrnn.engine import aten, aten_views
-from dynrnn.engine.lower import Rule
+from dynrnn.engine.values import Rule
 
 __all__ = ["RULES"]
 

@@ -15,22 +15,25 @@ from __future__ import annotations
 import linecache
 import operator
 import re
+import threading
 import warnings
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import fx
 
+from dynrnn.engine.decompositions import decompositions
 from dynrnn.engine.refusal import Refusal
 from dynrnn.engine.watch import Watch
 
-__all__ = ["ROW_COUNTS", "Traced", "captured_tensors", "trace", "trace_joint", "where"]
+__all__ = ["ROW_COUNTS", "Traced", "captured_tensors", "trace", "trace_taken_apart", "where"]
 
 # primes: unlikely to be anything else
 ROW_COUNTS = (97, 89, 83, 79, 73, 71, 67, 61, 59, 53, 47, 43, 41, 37, 31, 29, 23, 19, 17, 13, 11, 7)
+# the tracer is not made for several threads
+_lock = threading.RLock()
 _HERE = __file__.rsplit("trace.py", 1)[0]
 _PACKAGE = _HERE.rsplit("engine", 1)[0]
 
@@ -51,22 +54,6 @@ class Traced:
     batch: int
     outputs: list[Any]
     sized: set[fx.Node]
-
-
-@lru_cache(maxsize=1)
-def decompositions() -> dict[Any, Callable[..., Any]]:
-    """Torch's own decompositions of the operations that no rule is written for."""
-    from torch._decomp import get_decompositions
-
-    a = torch.ops.aten
-    return get_decompositions(
-        [ a._softmax, a._log_softmax, a.gelu, a.silu, a.softplus, a.elu,
-            a.leaky_relu, a.hardsigmoid, a.hardswish, a.mish, a.log_sigmoid_forward, a.celu, a.softshrink,
-            a.threshold, a.addcmul, a.addcdiv, a.lerp, a.var_mean, a.std_mean, a.std, a.logsumexp, a.native_dropout,
-            a.glu, a.linalg_vector_norm, a.logit, a.rsub, a.frac, a.prelu, a._prelu_kernel, a.stack, a.sinc,
-            a.log2, a.log10, a.exp2, a.dot, a.special_expit, a.xlogy, a.square, a.heaviside, a.unsafe_chunk,
-        ]
-    )  # fmt: skip
 
 
 def trace(
@@ -108,12 +95,12 @@ def _trace_with(function: Callable[..., list[torch.Tensor]], leaves: Sequence[to
 
     examples = [leaf.new_zeros((rows, *leaf.shape[1:])) for leaf in leaves]
     try:
-        with torch.enable_grad(), warnings.catch_warnings():
+        with _lock, torch.enable_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            graph = make_fx(function, decompositions(), record_stack_traces=True)(*examples)
+            graph = make_fx(function, record_stack_traces=True)(*examples)
             if any(_mutates(node) for node in graph.graph.nodes):
                 functional = torch.func.functionalize(function, remove="mutations")
-                graph = make_fx(functional, decompositions(), record_stack_traces=True)(*examples)
+                graph = make_fx(functional, record_stack_traces=True)(*examples)
     except Refusal as refusal:
         raise refusal if refusal.where else Refusal(refusal.reason, _line_of(refusal)) from None
     except RuntimeError as error:
@@ -127,13 +114,16 @@ def _trace_with(function: Callable[..., list[torch.Tensor]], leaves: Sequence[to
     return graph
 
 
-def trace_joint(function: Callable[..., Any], arguments: Sequence[Any]) -> fx.GraphModule:
-    """The graph of ``function``, which takes derivatives inside with ``torch.func.vjp``."""
+def trace_taken_apart(function: Callable[..., Any], arguments: Sequence[Any]) -> fx.GraphModule:
+    """The graph of ``function``, which may take derivatives inside with ``torch.func.vjp``.
+
+    What torch can take apart is taken apart, after the derivatives have been taken: they are torch's own.
+    """
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    with torch.enable_grad(), warnings.catch_warnings():
+    with _lock, torch.enable_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return make_fx(function)(*arguments)
+        return make_fx(function, decompositions())(*arguments)
 
 
 def _mutates(node: fx.Node) -> bool:

@@ -23,6 +23,7 @@ _TO_NUMBERS = frozenset(
         torch.Tensor.__bool__, torch.Tensor.__index__, torch.Tensor.__array__, torch.Tensor.__complex__,
     }
 )  # fmt: skip
+_HOOKS = frozenset({torch.Tensor.register_hook, torch.Tensor.retain_grad})
 _DATA = torch.Tensor.data.__get__  # type: ignore[attr-defined]
 
 
@@ -43,6 +44,8 @@ class Watch(TorchFunctionMode):
         """Look at one call of a torch function, then make it."""
         if func in _TO_NUMBERS and args and id(args[0]) in self._changeable:
             raise Refusal("it makes a number of a tensor, whose value may be another one at the next call")
+        if func in _HOOKS:
+            raise Refusal("it hooks into the gradient of a tensor")
         if func == _DATA:
             return args[0].detach()
         result = func(*args, **(kwargs or {}))
