@@ -91,16 +91,14 @@ def trace(
 
 
 def _trace_with(function: Callable[..., list[torch.Tensor]], leaves: Sequence[torch.Tensor], rows: int) -> Any:
-    from torch.fx.experimental.proxy_tensor import make_fx
-
     examples = [leaf.new_zeros((rows, *leaf.shape[1:])) for leaf in leaves]
     try:
         with _lock, torch.enable_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            graph = make_fx(function, record_stack_traces=True)(*examples)
+            graph = _graph_of(function, None, examples)
             if any(_mutates(node) for node in graph.graph.nodes):
                 functional = torch.func.functionalize(function, remove="mutations")
-                graph = make_fx(functional, record_stack_traces=True)(*examples)
+                graph = _graph_of(functional, None, examples)
     except Refusal as refusal:
         raise refusal if refusal.where else Refusal(refusal.reason, _line_of(refusal)) from None
     except RuntimeError as error:
@@ -119,11 +117,16 @@ def trace_taken_apart(function: Callable[..., Any], arguments: Sequence[Any]) ->
 
     What torch can take apart is taken apart, after the derivatives have been taken: they are torch's own.
     """
-    from torch.fx.experimental.proxy_tensor import make_fx
-
     with _lock, torch.enable_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return make_fx(function, decompositions())(*arguments)
+        return _graph_of(function, decompositions(), arguments)
+
+
+def _graph_of(function: Callable[..., Any], table: Any, arguments: Sequence[Any]) -> fx.GraphModule:
+    # imported here: the first trace of a process makes PyTorch load its compiler, which takes about a second
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    return make_fx(function, table, record_stack_traces=True)(*arguments)
 
 
 def _mutates(node: fx.Node) -> bool:
