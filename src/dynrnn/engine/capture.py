@@ -175,6 +175,8 @@ class Inventory:
 
     def _class(self, value: type) -> None:
         self._key.append(_Same(value))
+        self._met.discard(self._seen[id(value)])  # `_walk_class` enters it too
+        del self._seen[id(value)]
         self._walk_class(value)
 
     def _object(self, value: Any) -> None:
@@ -312,4 +314,5 @@ def _handler_of(kind: type) -> Callable[[Inventory, Any], None]:
 
 def _is_marked(kind: type) -> bool:
     """Whether objects of this class have ``trace_key`` and ``trace_reach``: it announces them."""
-    return "trace_key" in vars(kind).get("__annotations__", ()) or hasattr(kind, "trace_key")
+    annotations = vars(kind).get("__annotations__")
+    return (isinstance(annotations, dict) and "trace_key" in annotations) or hasattr(kind, "trace_key")

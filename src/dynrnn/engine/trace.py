@@ -126,7 +126,8 @@ def _graph_of(function: Callable[..., Any], table: Any, arguments: Sequence[Any]
     # imported here: the first trace of a process makes PyTorch load its compiler, which takes about a second
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    return make_fx(function, table, record_stack_traces=True)(*arguments)
+    with fx.traceback.preserve_node_meta():  # the lines of code that `Watch` notes
+        return make_fx(function, table)(*arguments)
 
 
 def _mutates(node: fx.Node) -> bool:

@@ -2,15 +2,19 @@
 
 A traced graph says which operations a step applies to tensors. It does not say that the step turned a tensor of its own
 into a number (which would be frozen into the graph), that it computed something without gradients, or that it has a
-derivative of its own: the graph would be differentiated as if it had not. Such steps are refused.
+derivative of its own: the graph would be differentiated as if it had not. Such steps are refused. And it does not say
+which line of code an operation comes from.
 """
 
 from __future__ import annotations
 
+import linecache
+import sys
 from collections.abc import Callable, Collection
 from typing import Any
 
 import torch
+from torch.fx import traceback as fx_traceback
 from torch.overrides import TorchFunctionMode
 
 from dynrnn.engine.refusal import Refusal
@@ -24,6 +28,8 @@ _TO_NUMBERS = frozenset(
     }
 )  # fmt: skip
 _HOOKS = frozenset({torch.Tensor.register_hook, torch.Tensor.retain_grad})
+_TORCH = torch.__file__.rsplit("__init__.py", 1)[0]
+_MOST_FRAMES = 16
 _DATA = torch.Tensor.data.__get__  # type: ignore[attr-defined]
 
 
@@ -48,10 +54,24 @@ class Watch(TorchFunctionMode):
             raise Refusal("it hooks into the gradient of a tensor")
         if func == _DATA:
             return args[0].detach()
+        fx_traceback.set_stack_trace([_stack()])
         result = func(*args, **(kwargs or {}))
         if not torch.is_grad_enabled() and _floating(result):
             raise Refusal("it computes something without gradients, or has a derivative of its own")
         return result
+
+
+def _stack() -> str:
+    """The lines of code that lead to a call of a torch function, as in a traceback, without torch's own."""
+    frames: list[str] = []
+    frame = sys._getframe(2)
+    while frame is not None and len(frames) < _MOST_FRAMES:
+        name = frame.f_code.co_filename
+        if not name.startswith(_TORCH):
+            code = linecache.getline(name, frame.f_lineno).strip()
+            frames.append(f'File "{name}", line {frame.f_lineno}, in {frame.f_code.co_name}\n    {code}\n')
+        frame = frame.f_back  # type: ignore[assignment]
+    return "".join(reversed(frames))
 
 
 def _floating(result: Any) -> bool:
