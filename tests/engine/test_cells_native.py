@@ -44,10 +44,12 @@ def by_reference(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable
 
 
 @every_cell
-@dtypes
-@pytest.mark.parametrize("time_major", [False, True], ids=["batch-major", "time-major"])
+@pytest.mark.parametrize(
+    ("dtype", "time_major"), [(torch.float32, False), (torch.float64, True)], ids=["float32", "float64-time-major"]
+)
 def test_scan(name: str, dtype: torch.dtype, time_major: bool) -> None:
     cell = made(name, dtype)
+    assert explain(cell, fill((B, T, D), 1, dtype)).executor == "native"
     state = state_for(cell, dtype)
     shape = (T, B, D) if time_major else (B, T, D)
     for lengths in LENGTHS.values():
@@ -61,14 +63,6 @@ def test_scan(name: str, dtype: torch.dtype, time_major: bool) -> None:
             assert found.grads[0] is not None
             into = found.grads[0][:, b] if time_major else found.grads[0][b]
             assert (into[end:] == 0).all()
-
-
-@every_cell
-def test_every_cell_is_native(name: str) -> None:
-    cell = made(name, torch.float32)
-    found = explain(cell, fill((B, T, D), 1, torch.float32))
-    assert found.executor == "native", found
-    assert found.saved_bytes > 0
 
 
 def _drivers(

@@ -269,9 +269,10 @@ def _threshold_backward(low: Lowering, grad: Any, a: Any, threshold: Any) -> Any
     return low.pointwise(lambda g, x, t: make("where", (make("le", (x, t)), zero, g)), grad, a, threshold)
 
 
-@rule("erfinv", "atan2", "fmod", "remainder")
-def _unsupported(low: Lowering, *_: Any, **__: Any) -> Any:
-    raise low.refuse(f"{low.at.target if low.at else 'this'} has no counterpart in the step program")
+@rule("softshrink_backward", "hardshrink_backward")
+def _shrink_backward(low: Lowering, grad: Any, a: Any, bound: Any) -> Any:
+    make, zero = low.builder.make, low.builder.const(0.0)
+    return low.pointwise(lambda g, x, b: make("where", (make("le", (make("abs", (x,)), b)), zero, g)), grad, a, bound)
 
 
 # --- dtypes and copies ------------------------------------------------------------------------------------------------

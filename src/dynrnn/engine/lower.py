@@ -269,7 +269,9 @@ class Lowering:
             args[0], Param
         ):
             value, literal = args[0].value, args[0].literal
-        elif name in ("scalar_tensor", "full", "new_full", "full_like", "fill", "fill_") and isinstance(args[-1], (int, float)):
+        elif name in ("scalar_tensor", "full", "new_full", "full_like", "fill", "fill_") and isinstance(
+            args[-1], (int, float)
+        ):
             value = float(args[-1])
         elif name in ("zeros", "zeros_like", "new_zeros", "ones", "ones_like", "new_ones"):
             value = float("ones" in name)
