@@ -35,6 +35,7 @@ class Checker {
         binding.stride1 = stride(words[3], "steps");
         unit_stride(words[4]);
         binding.p = memory(words[0], words[1], extent(batch, words[2], schedule_.steps, words[3], cols), false);
+        binding.zeroed = words[5] == 1;
         break;
       case BufferKind::ROW:
         binding.stride0 = stride(words[2], "rows");

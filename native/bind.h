@@ -18,10 +18,12 @@ struct Binding {
   i64 stride1 = 0;  // from step to step, or along the columns of a MAT
   void* final_p = nullptr;  // of a CARRY
   i64 final_stride = 0;
+  bool zeroed = false;  // an OUTPUT whose memory is zero already
 };
 
 /// Reads the [n, 8] integers that describe the buffers:
-///   INPUT, OUTPUT  address, elements, stride of rows, of steps, of columns (1 unless there is one column)
+///   INPUT, OUTPUT  address, elements, stride of rows, of steps, of columns (1 unless there is one column); for an
+///                  OUTPUT then 1 if its memory is zero already
 ///   ROW            address, elements, stride of rows, 0, stride of columns
 ///   VEC, SAVED, ACC  address, elements
 ///   MAT            address, elements, stride along k, along the columns

@@ -47,7 +47,7 @@ class Preparation {
 
   void run(int threads) {
     // A small call is over before another thread has come.
-    if (bytes_ < (i64{128} << 10)) threads = 1;
+    if (bytes_ < (i64{1} << 20)) threads = 1;
     threads = static_cast<int>(std::min<i64>(threads, static_cast<i64>(pieces_.size())));
     pool().run(threads, [](void* self, int) noexcept { static_cast<Preparation*>(self)->take_pieces(); }, this);
   }
@@ -67,7 +67,7 @@ class Preparation {
   }
 
   void add_output(std::size_t index, const Buffer& buffer, i64 batch) {
-    if (batch == 0 || buffer.cols == 0) return;
+    if (batch == 0 || buffer.cols == 0 || bindings_[index].zeroed) return;
     i64 dead = 0;
     for (const i64 length : schedule_.lengths) dead += schedule_.steps - length;
     if (dead == 0) return;

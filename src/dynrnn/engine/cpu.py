@@ -45,6 +45,11 @@ class _Call:
     seeds: list[int]
     outputs: int
 
+    @property
+    def mostly_padding(self) -> bool:
+        """Whether less than half of the steps are valid."""
+        return 2 * self.schedule.valid < self.batch * self.steps
+
 
 def unroll(
     plan: Plan,
@@ -165,7 +170,7 @@ def _forward(call: _Call, tensors: Sequence[torch.Tensor]) -> tuple[list[torch.T
     compiled = call.training.forward if call.training is not None else plan.inference()
     operands, inputs, state = _parted(call, tensors)
     first = (call.steps, call.batch) if call.time_axis == 0 else (call.batch, call.steps)
-    outputs = [torch.empty((*first, *shape), dtype=plan.dtype) for shape in plan.y_shapes]
+    outputs = [_sequence((*first, *shape), plan.dtype, call) for shape in plan.y_shapes]
     finals = [torch.empty((call.batch, *shape), dtype=plan.dtype) for shape in plan.state_shapes]
     valid = call.schedule.valid
     saves = _memory(compiled.layout.saves, valid, plan.dtype)
@@ -173,11 +178,21 @@ def _forward(call: _Call, tensors: Sequence[torch.Tensor]) -> tuple[list[torch.T
     binder.operands(plan.hoisted, operands)
     binder.sequences("x", inputs[: call.inputs])
     binder.sequences("e", inputs[call.inputs :])
-    binder.sequences("y", outputs)
+    binder.sequences("y", outputs, call.mostly_padding)
     binder.carries("s", state, finals)
     binder.flat(saves)
     native.execute(compiled.code, call.schedule, binder.table(), call.seeds, False)
     return [*outputs, *finals], saves
+
+
+def _sequence(shape: tuple[int, ...], dtype: torch.dtype, call: _Call) -> torch.Tensor:
+    """Memory for a sequence whose padding the core fills with zeros.
+
+    Where most of it is padding it comes from ``calloc``: untouched pages are zero, and cost neither time nor memory.
+    """
+    if call.mostly_padding:
+        return torch.from_numpy(np.zeros(shape, np.float32 if dtype == torch.float32 else np.float64))
+    return torch.empty(shape, dtype=dtype)
 
 
 def _memory(columns: Mapping[str, int], rows: int, dtype: torch.dtype) -> dict[str, torch.Tensor]:
@@ -212,7 +227,7 @@ def _backward(
     first = (call.steps, call.batch) if call.time_axis == 0 else (call.batch, call.steps)
     wanted = needs[len(operands) : len(operands) + len(inputs)]
     into_x = [
-        torch.empty((*first, *leaf.shape[2:]), dtype=plan.dtype) if want else None
+        _sequence((*first, *leaf.shape[2:]), plan.dtype, call) if want else None
         for leaf, want in zip(inputs, wanted, strict=True)
     ]
     into_state = [torch.empty((call.batch, *shape), dtype=plan.dtype) for shape in plan.state_shapes]
@@ -221,8 +236,8 @@ def _backward(
     binder.sequences("x", inputs[: call.inputs])
     binder.sequences("e", inputs[call.inputs :])
     binder.sequences("gy", grads[: call.outputs])
-    binder.sequences("dx", into_x[: call.inputs])
-    binder.sequences("de", into_x[call.inputs :])
+    binder.sequences("dx", into_x[: call.inputs], call.mostly_padding)
+    binder.sequences("de", into_x[call.inputs :], call.mostly_padding)
     binder.carries("gs", grads[call.outputs :], into_state)
     binder.flat(saves)
     binder.flat(stashes)
@@ -308,8 +323,11 @@ class _Binder:
                     address = tensor.data_ptr() + buffer.start * k * tensor.element_size()
                     words[at : at + 4] = (address, reach, n, k) if buffer.transposed else (address, reach, k, n)
 
-    def sequences(self, prefix: str, tensors: Sequence[torch.Tensor | None]) -> None:
-        """Tensors with rows and steps, as ``INPUT`` and ``OUTPUT`` buffers; None is zeros."""
+    def sequences(self, prefix: str, tensors: Sequence[torch.Tensor | None], zeroed: bool = False) -> None:
+        """Tensors with rows and steps, as ``INPUT`` and ``OUTPUT`` buffers; None is zeros.
+
+        ``zeroed``: the memory of these outputs is zero already.
+        """
         for number, tensor in enumerate(tensors):
             key = f"{prefix}{number}"
             for at, _ in self._compiled.slots.get(key, ()):
@@ -321,7 +339,7 @@ class _Binder:
                     row, step = dense.stride()[:2]
                     if self._time_major:
                         row, step = step, row
-                    self._words[at : at + 5] = dense.data_ptr(), _reach(dense), row, step, 1
+                    self._words[at : at + 6] = dense.data_ptr(), _reach(dense), row, step, 1, int(zeroed)
 
     def carries(self, prefix: str, initial: Sequence[torch.Tensor | None], final: Sequence[torch.Tensor]) -> None:
         """Initial and final states, as ``CARRY`` buffers."""

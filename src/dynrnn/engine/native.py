@@ -159,7 +159,8 @@ def execute(
         program: what one step computes.
         schedule: the rows and steps.
         bindings: int64 [n_buffers, 8], contiguous. Numbers of one row, in elements but for addresses, by kind:
-            INPUT, OUTPUT: address, elements from there on, stride of rows, of steps, of columns;
+            INPUT, OUTPUT: address, elements from there on, stride of rows, of steps, of columns; and for an OUTPUT 1 if
+            its memory is zero already;
             ROW: address, elements, stride of rows, 0, stride of columns; VEC, SAVED, ACC: address, elements;
             MAT: address, elements, stride along k, along the columns;
             CARRY: initial state's address, elements, stride of rows, the same three of the final state; zeros for
