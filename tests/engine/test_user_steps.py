@@ -82,7 +82,6 @@ NOT_YET = frozenset(
         "torch.log2",
         "torch.log10",
         "torch.atanh",
-        "F.hardshrink",
         "stack0",
         "var_mean",
         "std_mean",

@@ -149,7 +149,10 @@ class Lowering:
             name = name.removesuffix("_")
         rule = self.rules.get(name)
         if rule is not None:
-            return rule(self, *args, **kwargs)
+            try:
+                return rule(self, *args, **kwargs)
+            except TypeError as error:
+                raise self.refuse(f"{name_of(node)} with arguments that there is no rule for") from error
         if node.target in decompositions() and not self.derivative:
             return self._macro(node, args, kwargs)
         raise self.refuse(f"{name_of(node)} has no counterpart in the step program")

@@ -91,7 +91,7 @@ def trace(
 
 
 def _trace_with(function: Callable[..., list[torch.Tensor]], leaves: Sequence[torch.Tensor], rows: int) -> Any:
-    examples = [leaf.new_zeros((rows, *leaf.shape[1:])) for leaf in leaves]
+    examples = [_example(leaf, rows) for leaf in leaves]
     try:
         with _lock, torch.enable_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -110,6 +110,12 @@ def _trace_with(function: Callable[..., list[torch.Tensor]], leaves: Sequence[to
         if _mutates(node):
             raise Refusal(f"it changes a tensor in place with {name_of(node)}", where(node))
     return graph
+
+
+def _example(leaf: torch.Tensor, rows: int) -> torch.Tensor:
+    """Zeros for ``leaf`` that ask for a gradient as a state in training does, and may be changed in place."""
+    zeros = leaf.new_zeros((rows, *leaf.shape[1:]))
+    return zeros.requires_grad_().clone() if leaf.is_floating_point() else zeros
 
 
 def trace_taken_apart(function: Callable[..., Any], arguments: Sequence[Any]) -> fx.GraphModule:
