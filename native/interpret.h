@@ -439,8 +439,8 @@ class Interpreter {
         break;
       }
       case Action::noise:
-        call_.kernels.noise(at(code.dst, frame, first), code.dst.ld, call_.seed_of(code.stream), code.stream, frame.step + first,
-                            frame.row + first, rows, code.cols);
+        call_.kernels.noise(at(code.dst, frame, first), code.dst.ld, call_.seed_of(code.stream), code.stream,
+                            frame.step + first, frame.row + first, rows, code.cols);
         break;
       case Action::step_number: {
         T* const dst = at(code.dst, frame, first);

@@ -18,8 +18,8 @@ struct Source {
   i64 inner;
 };
 
-/// dst is [rows, cols], element (r, c) at dst[r * ldd + c]; as many sources as the operation's arity. dst may be exactly
-/// one of the sources (same p and ld), but must not overlap one in part.
+/// dst is [rows, cols], element (r, c) at dst[r * ldd + c]; as many sources as the operation's arity. dst may be one of
+/// the sources (same p and ld), but must not overlap one in part.
 template <class T>
 using PointwiseFn = void (*)(T* dst, i64 ldd, const Source<T>* src, i64 rows, i64 cols);
 

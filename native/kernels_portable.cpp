@@ -1,5 +1,5 @@
-// The kernels of the portable code path. Compiled with that path's instructions switched on, so nothing in here may be shared
-// with code that runs on other processors: all of it is in a namespace of its own or static.
+// The kernels of the portable code path. Compiled with that path's instructions switched on, so nothing in here may be
+// shared with code that runs on other processors: all of it is in a namespace of its own or static.
 #define DYNRNN_ISA_NS portable
 #define DYNRNN_ISA_NAME "portable"
 
