@@ -73,6 +73,7 @@ def assert_near(actual: torch.Tensor, expected: torch.Tensor, tolerance: float, 
     assert actual.dtype == expected.dtype, f"{what}: {actual.dtype} is not {expected.dtype}"
     if not expected.numel():
         return
+    actual, expected = actual.detach(), expected.detach()
     finite = torch.isfinite(expected)
     torch.testing.assert_close(actual[~finite], expected[~finite], rtol=0, atol=0, equal_nan=True, msg=what or None)
     if finite.any():

@@ -12,6 +12,7 @@ from native_cells import CELLS, B, D, T, made, state_for
 
 import dynrnn
 from dynrnn import explain, nest, scan
+from dynrnn.cell_protocol import as_step
 from dynrnn.engine import dispatch
 
 LENGTHS: dict[str, list[int] | None] = {
@@ -24,10 +25,6 @@ LENGTHS: dict[str, list[int] | None] = {
 DTYPES = [torch.float32, torch.float64]
 dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
 every_cell = pytest.mark.parametrize("name", CELLS)
-
-
-def step_of(cell: Any) -> Callable[[Any, Any, Any], Any]:
-    return lambda params, x, state: cell(x, state)
 
 
 @pytest.fixture
@@ -55,7 +52,7 @@ def test_scan(name: str, dtype: torch.dtype, time_major: bool) -> None:
     for lengths in LENGTHS.values():
         inputs = fill(shape, 1, dtype)
         sources = leaves_of(inputs, state, cell)
-        found = both(step_of(cell), inputs, state, sources=sources, lengths=lengths, time_major=time_major)
+        found = both(as_step(cell), inputs, state, sources=sources, lengths=lengths, time_major=time_major)
         for b, end in enumerate([T] * B if lengths is None else lengths):
             for leaf in nest.flatten(found.ys):
                 row = leaf[:, b] if time_major else leaf[b]
@@ -106,7 +103,7 @@ def test_nan_in_the_padding_changes_nothing(name: str, dtype: torch.dtype) -> No
         sources = leaves_of(inputs, state, cell)
 
         def call(inputs: torch.Tensor = inputs) -> Any:
-            return scan(step_of(cell), inputs, state, lengths=lengths, engine="native")
+            return scan(as_step(cell), inputs, state, lengths=lengths, engine="native")
 
         found.append(differentiated(call, sources))
     for one, other in zip(found[0].tensors(), found[1].tensors(), strict=True):
@@ -122,7 +119,7 @@ def test_gradcheck(name: str) -> None:
     sources = leaves_of(inputs, state, cell)
 
     def results(*_: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        ys, final = scan(step_of(cell), inputs, state, lengths=[3, 2], engine="native")
+        ys, final = scan(as_step(cell), inputs, state, lengths=[3, 2], engine="native")
         return tuple(nest.flatten((ys, final)))
 
     assert torch.autograd.gradcheck(results, sources, fast_mode=False)
@@ -147,7 +144,7 @@ def test_runs_repeat_bit_for_bit_and_threads_agree(
     lengths = [(b * 7) % 21 for b in range(batch)]
 
     def call() -> Any:
-        return scan(step_of(cell), inputs, state, lengths=lengths, engine="native")
+        return scan(as_step(cell), inputs, state, lengths=lengths, engine="native")
 
     found = {}
     for count in (1, 2, 3):
@@ -184,7 +181,7 @@ def test_no_rows_or_no_steps(shape: tuple[int, ...], engine: str) -> None:
     cell = made("lstm", torch.float64)
     state = state_for(cell, torch.float64, shape[0])
     inputs = torch.zeros(shape, dtype=torch.float64, requires_grad=True)
-    ys, final = scan(step_of(cell), inputs, state, engine=engine)
+    ys, final = scan(as_step(cell), inputs, state, engine=engine)
     assert ys.shape == (*shape[:2], 4)
     assert all(torch.equal(a, b) for a, b in zip(nest.flatten(final), nest.flatten(state), strict=True))
     (ys.sum() + sum(leaf.sum() for leaf in nest.flatten(final))).backward()
@@ -195,16 +192,16 @@ def test_long_sequence_with_few_long_rows() -> None:
     cell = made("basic-lstm", torch.float64)
     lengths = [200, 10, 0, 7, 10, 3]
     inputs, state = fill((6, 200, D), 1), state_for(cell, torch.float64, 6)
-    both(step_of(cell), inputs, state, sources=leaves_of(inputs, state, cell), lengths=lengths)
+    both(as_step(cell), inputs, state, sources=leaves_of(inputs, state, cell), lengths=lengths)
 
 
 def test_under_no_grad_and_inference_mode() -> None:
     cell = made("lstm-all", torch.float64)
     inputs, state = fill((B, T, D), 1), state_for(cell, torch.float64)
-    expected = scan(step_of(cell), inputs, state, engine="native")
+    expected = scan(as_step(cell), inputs, state, engine="native")
     for mode in (torch.no_grad, torch.inference_mode):
         with mode():
-            found = scan(step_of(cell), inputs, state, engine="native")
+            found = scan(as_step(cell), inputs, state, engine="native")
         for one, other in zip(nest.flatten(found), nest.flatten(expected), strict=True):
             assert torch.equal(one, other.detach())
             assert not one.requires_grad

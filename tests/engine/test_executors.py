@@ -363,7 +363,7 @@ def test_fork_after_use(tmp_path: Path) -> None:
     """A child of a process whose worker threads have run computes the same."""
     done = _program(
         """
-        import os, torch, dynrnn
+        import os, signal, torch, dynrnn
         torch.set_num_threads(2)
         cell = dynrnn.cells.LSTMCell(16, input_size=8)
         x = torch.randn(32, 20, 8)  # small: torch's own parallel loops do not survive a fork
@@ -376,6 +376,7 @@ def test_fork_after_use(tmp_path: Path) -> None:
         dynrnn.dynamic_rnn(cell, x)[0].sum().backward()
         child = os.fork()
         if child == 0:
+            signal.alarm(30)  # a child that hangs ends
             os._exit(0 if torch.equal(ys, run()) and torch.equal(ys, run()) else 3)
         _, status = os.waitpid(child, 0)
         assert os.waitstatus_to_exitcode(status) == 0, status

@@ -60,6 +60,7 @@ class Cell(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.number, self.flag, self.several, self.named = 0.3, True, [0.1, 0.2], {"a": 0.3}
+        self.words, self.counts, self.zero = ["tanh"], [1, 1], 0.0
         self.numpy_number = np.float64(0.3)
         self.array = np.array([0.1, 0.2])
         self.function: Any = torch.tanh
@@ -100,6 +101,14 @@ CHANGES: dict[str, tuple[Callable[[Any, Any, Any], Any], Callable[[Any], Any]]] 
     "list": (lambda c, x, h: h * c.several[0], lambda c: c.several.__setitem__(0, 0.9)),
     "longer list": (lambda c, x, h: h * len(c.several) * 0.2, lambda c: c.several.append(1.0)),
     "dict": (lambda c, x, h: h * c.named["a"], lambda c: c.named.update(a=0.9)),
+    "string in a dict": (
+        lambda c, x, h: getattr(torch, c.named.get("mode", "tanh"))(h),
+        lambda c: c.named.update(mode="sin"),
+    ),
+    "other string": (lambda c, x, h: getattr(torch, c.words[0])(h), lambda c: c.words.__setitem__(0, "sin")),
+    "integer in a list": (lambda c, x, h: h.roll(c.counts[0], 1), lambda c: c.counts.__setitem__(0, 2)),
+    "bool in a list": (lambda c, x, h: h if c.counts[1] else -h, lambda c: c.counts.__setitem__(1, 0)),
+    "sign of zero": (lambda c, x, h: torch.where(h > 0, h, 1 / torch.full_like(h, c.zero)), _set("zero", -0.0)),
     "function": (lambda c, x, h: c.function(h), _set("function", torch.sin)),
     "mode": (lambda c, x, h: h * 0.5 if c.training else h - x, lambda c: c.eval()),
     "class attribute": (lambda c, x, h: h * c.shared, lambda c: setattr(type(c), "shared", 0.9)),

@@ -137,7 +137,7 @@ def _gru_like(params: Any, x: torch.Tensor, h: torch.Tensor) -> Any:
     return h, h
 
 
-@pytest.mark.parametrize("units", [*range(1, 36), 39, 40, 47, 48, 49, 55, 56, 57, *range(61, 68)])
+@pytest.mark.parametrize("units", [*range(1, 20), 23, 31, 32, 33, 48, 63, 64, 65, 67])
 def test_every_width(units: int) -> None:
     """All tails of the matrix products, and widths that equal a number of rows of a trace."""
     dtype = torch.float32 if units % 5 else torch.float64
