@@ -95,7 +95,6 @@ class Inventory:
         self.generators: list[torch.Generator] = []
         self._constant = False
         self._seen: dict[int, int] = {}
-        self._met: set[int] = set()
         self._key: list[Any] = []
         for root in roots:
             self._walk(root)
@@ -114,16 +113,19 @@ class Inventory:
         handler = _handlers.get(kind)
         if handler is None:
             handler = _handlers[kind] = _handler_of(kind)
-        if handler is not Inventory._plain:
-            number = self._seen.setdefault(id(value), len(self._seen))
-            if number != len(self._seen) - 1 or number in self._met:
-                self._key.append("again")
-                self._key.append(number)
-                return
-            self._met.add(number)
-            if number > _MOST:
-                raise Refusal(f"it can reach more than {_MOST} objects; pass what it needs in params")
-        handler(self, value)
+        if handler is Inventory._plain or self._is_new(value):
+            handler(self, value)
+
+    def _is_new(self, value: Any) -> bool:
+        """Whether an object is met for the first time; one met again enters the key by its number."""
+        count = len(self._seen)
+        number = self._seen.setdefault(id(value), count)
+        if number != count:
+            self._key.append("again")
+            self._key.append(number)
+        elif count > _MOST:
+            raise Refusal(f"it can reach more than {_MOST} objects; pass what it needs in params")
+        return number == count
 
     def _plain(self, value: Any) -> None:
         # repr tells apart 0.0 and -0.0, and a nan is like itself
@@ -175,8 +177,7 @@ class Inventory:
 
     def _class(self, value: type) -> None:
         self._key.append(_Same(value))
-        self._met.discard(self._seen[id(value)])  # `_walk_class` enters it too
-        del self._seen[id(value)]
+        self._walk_owner(value)
         self._walk_class(value)
 
     def _object(self, value: Any) -> None:
@@ -249,18 +250,22 @@ class Inventory:
     def _walk_class(self, kind: type) -> None:
         """Attributes and methods of a class that is not a library's: they are looked up at every call."""
         for owner in kind.__mro__:
-            if owner is object or _of_library(owner) or id(owner) in self._seen:
+            if not _of_library(owner) and self._is_new(owner):
+                self._walk_owner(owner)
+
+    def _walk_owner(self, owner: type) -> None:
+        """What stands in one class itself."""
+        if _of_library(owner):
+            return
+        for name, value in tuple(vars(owner).items()):
+            if name in _CLASS_OWN:
                 continue
-            self._met.add(self._seen.setdefault(id(owner), len(self._seen)))
-            for name, value in tuple(vars(owner).items()):
-                if name in _CLASS_OWN:
-                    continue
-                self._key.append(name)
-                if isinstance(value, property):
-                    value = value.fget
-                elif isinstance(value, (staticmethod, classmethod)):
-                    value = value.__func__
-                self._walk(value)
+            self._key.append(name)
+            if isinstance(value, property):
+                value = value.fget
+            elif isinstance(value, (staticmethod, classmethod)):
+                value = value.__func__
+            self._walk(value)
 
 
 @functools.lru_cache(maxsize=4096)

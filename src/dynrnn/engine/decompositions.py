@@ -18,7 +18,7 @@ rsub frac prelu _prelu_kernel stack sinc dot special_expit xlogy square heavisid
 _BACKWARD = """
 _softmax_backward_data _log_softmax_backward_data gelu_backward silu_backward softplus_backward elu_backward
 leaky_relu_backward hardsigmoid_backward hardswish_backward hardtanh_backward mish_backward log_sigmoid_backward
-threshold_backward glu_backward logit_backward _prelu_kernel_backward 
+threshold_backward glu_backward logit_backward _prelu_kernel_backward
 native_dropout_backward
 """
 

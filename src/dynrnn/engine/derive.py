@@ -66,6 +66,7 @@ def derive(builder: Builder, forward: Program, dtype: torch.dtype, wanted: Colle
             bound = list(arguments)
             for i, variable in zip(differentiated, variables, strict=True):
                 bound[i] = variable
+            # the last one tells the dtype to a program without any leaf
             values = run(forward, {**dict(zip(names, bound, strict=True)), "": given[0]}, batch)
             return [values[node].expand(batch, node.cols) for node in outputs]
 

@@ -170,15 +170,13 @@ def _make(
         if after.key != inventory.key:
             before, drawing = torch.get_rng_state(), [(g, g.get_state()) for g in after.generators]
             inventory = after
-        try:
-            return inventory, make_plan(step, params, x, state, inventory)
-        except Refusal as refusal:
-            return inventory, refusal
+        return inventory, make_plan(step, params, x, state, inventory)
     except Refusal as refusal:
         return inventory, refusal
     except Exception as error:
         # what is wrong with the step is for the reference executor to say
-        return inventory, Refusal(f"it could not be traced, {type(error).__name__}: {str(error).splitlines()[:1]}")
+        line = str(error).partition("\n")[0]
+        return inventory, Refusal(f"it could not be traced, {type(error).__name__}: {line}")
     finally:
         torch.set_rng_state(before)
         for generator, drawn in drawing:

@@ -13,7 +13,6 @@ traced tensor refuses to become a number.
 from __future__ import annotations
 
 import linecache
-import operator
 import re
 import threading
 import warnings
@@ -46,13 +45,11 @@ class Traced:
         graph: its graph module: placeholders are the leaves of x and of the state, ``get_attr`` nodes the tensors that
             the step took from elsewhere.
         batch: the number of rows in it.
-        outputs: the nodes (or numbers) it returns.
         sized: nodes with the number of rows among their arguments.
     """
 
     graph: fx.GraphModule
     batch: int
-    outputs: list[Any]
     sized: set[fx.Node]
 
 
@@ -86,8 +83,7 @@ def trace(
 
     graphs = [_trace_with(watched, leaves, rows) for rows in (first, second)]
     sized = _compare(graphs[0], graphs[1], first, second)
-    (output,) = graphs[0].graph.find_nodes(op="output")
-    return Traced(graphs[0], first, list(output.args[0]), sized)
+    return Traced(graphs[0], first, sized)
 
 
 def _trace_with(function: Callable[..., list[torch.Tensor]], leaves: Sequence[torch.Tensor], rows: int) -> Any:
@@ -231,8 +227,3 @@ def is_literal(node: fx.Node) -> bool:
         isinstance(user.target, torch._ops.OpOverload) and user.target._schema.name == "aten::lift_fresh_copy"
         for user in node.users
     )
-
-
-def is_getitem(node: fx.Node) -> bool:
-    """Whether the node takes one of several results."""
-    return node.target is operator.getitem
