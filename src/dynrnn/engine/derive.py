@@ -1,4 +1,4 @@
-"""The backward step: derived with ``torch.func.vjp`` from the program itself, then cut from the forward step.
+"""The backward step: derived by torch's autograd from the program itself, then cut from the forward step.
 
 The derivative graph holds the forward step and its derivative. What does not depend on the incoming gradients is
 forward; what of it the derivative needs must be kept from the forward pass, or be computed again from what was kept.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -61,21 +61,16 @@ def derive(builder: Builder, forward: Program, dtype: torch.dtype, wanted: Colle
         if node.op == "carry" or (node.op != "noise" and node.attrs[:1] and node.attrs[0] in wanted)
     ]
 
-    def joint(arguments: list[torch.Tensor], given: list[torch.Tensor]) -> list[torch.Tensor]:
-        def function(*variables: torch.Tensor) -> list[torch.Tensor]:
-            bound = list(arguments)
-            for i, variable in zip(differentiated, variables, strict=True):
-                bound[i] = variable
-            # the last one tells the dtype to a program without any leaf
-            values = run(forward, {**dict(zip(names, bound, strict=True)), "": given[0]}, batch)
-            return [values[node].expand(batch, node.cols) for node in outputs]
-
-        pulled: Any = torch.func.vjp(function, *[arguments[i] for i in differentiated])
-        results, pull = pulled
-        return [*results, *pull(given)]
+    def joint(*given: torch.Tensor) -> list[torch.Tensor]:
+        bound, cotangents = list(given[: len(leaves)]), given[len(leaves) :]
+        variables = [bound[i].requires_grad_() for i in differentiated]
+        # the last one tells the dtype to a program without any leaf
+        values = run(forward, {**dict(zip(names, bound, strict=True)), "": cotangents[0]}, batch)
+        results = [values[node].expand(batch, node.cols) for node in outputs]
+        return [*results, *_pulled_back(results, variables, cotangents)]
 
     cotangents = [torch.zeros(batch, node.cols, dtype=dtype) for node in outputs]
-    graph = trace_taken_apart(joint, (tensors, cotangents))
+    graph = trace_taken_apart(joint, [*tensors, *cotangents])
     low = Lowering(builder, batch, dtype, RULES, derivative=True)
     incoming = [
         *(builder.make("input", (), (f"g{key}",), node.cols) for key, node in forward.outputs.items()),
@@ -101,6 +96,35 @@ def derive(builder: Builder, forward: Program, dtype: torch.dtype, wanted: Colle
         if key not in known:
             backward.carries[f"g{key}"] = low.columns(low.const(0.0, (batch, node.cols)))
     return _cut(builder, train, backward)
+
+
+class _Given(torch.autograd.Function):
+    """A scalar whose derivatives are given.
+
+    ``torch.autograd.grad`` takes them as an argument too, but loads half of torch's compiler to look at their shapes.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, given: Sequence[torch.Tensor], *results: torch.Tensor) -> torch.Tensor:
+        ctx.given = given
+        return results[0].new_zeros(())
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> Any:
+        return None, *ctx.given
+
+
+def _pulled_back(
+    results: Sequence[torch.Tensor], variables: Sequence[torch.Tensor], cotangents: Sequence[torch.Tensor]
+) -> list[torch.Tensor]:
+    """The gradients of ``variables`` where those of ``results`` are ``cotangents``."""
+    pairs = [(result, given) for result, given in zip(results, cotangents, strict=True) if result.requires_grad]
+    found: Sequence[torch.Tensor | None] = [None] * len(variables)
+    if pairs and variables:
+        scalar: Any = _Given.apply([given for _, given in pairs], *[result for result, _ in pairs])
+        # torch's formulas for derivatives that can be differentiated again are made of plain operations
+        found = torch.autograd.grad(scalar, variables, create_graph=True, allow_unused=True)
+    return [torch.zeros_like(v) if grad is None else grad for v, grad in zip(variables, found, strict=True)]
 
 
 def _name(node: Node) -> str:

@@ -27,6 +27,7 @@ from torch import fx
 
 from dynrnn.engine.decompositions import decompositions
 from dynrnn.engine.program import Builder, Node
+from dynrnn.engine.record import Recorded
 from dynrnn.engine.refusal import Refusal
 from dynrnn.engine.trace import is_literal, name_of, trace_taken_apart, where
 from dynrnn.engine.values import (
@@ -95,8 +96,8 @@ class Lowering:
 
     # --- walking the graph ---------------------------------------------------------------------------------------
 
-    def lower(self, graph: fx.GraphModule, placeholders: Sequence[Any]) -> list[Any]:
-        """Lower all of ``graph``; ``placeholders`` are the values of its placeholders (None where nothing reads them).
+    def lower(self, recorded: Recorded, placeholders: Sequence[Any]) -> list[Any]:
+        """Lower all of a graph; ``placeholders`` are the values of its placeholders (None where nothing reads them).
 
         Returns:
             The lowered results of the graph.
@@ -106,12 +107,12 @@ class Lowering:
         """
         given = iter(placeholders)
         results: list[Any] = []
-        for node in graph.graph.nodes:
+        for node in recorded.graph.nodes:
             self.at = node
             if node.op == "placeholder":
                 self.values[node] = next(given)
             elif node.op == "get_attr":
-                taken = getattr(graph, str(node.target))
+                taken = recorded.taken[str(node.target)]
                 # a generator, or what else an operation takes, is itself
                 self.values[node] = self._captured(node, taken) if isinstance(taken, torch.Tensor) else taken
             elif node.op == "output":

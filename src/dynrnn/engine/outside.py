@@ -18,7 +18,7 @@ from torch import fx
 from dynrnn.engine.capture import Inventory
 from dynrnn.engine.lower import Lowering
 from dynrnn.engine.refusal import Refusal
-from dynrnn.engine.trace import Traced, captured_tensors, is_literal
+from dynrnn.engine.trace import Traced, is_literal
 
 __all__ = ["Outside", "make_early", "make_prologue"]
 
@@ -63,7 +63,7 @@ def make_early(low: Lowering, traced: Traced, inventory: Inventory, inputs: int)
     """The inputs ``e0``, ``e1``, ... of the program; None if there are none."""
     if not low.earlies:
         return None
-    leaves = list(traced.graph.graph.find_nodes(op="placeholder"))[:inputs]
+    leaves = list(traced.recorded.graph.find_nodes(op="placeholder"))[:inputs]
     part = _Part(traced, inventory, low.earlies, leaves)
     results = []
     for source in low.earlies:
@@ -85,7 +85,7 @@ class _Part:
 
     def __init__(self, traced: Traced, inventory: Inventory, wanted: Iterable[fx.Node], leaves: Sequence[fx.Node] = ()):
         self._traced = traced
-        self._tensors = captured_tensors(traced.graph)
+        self._tensors = traced.recorded.tensors()
         self._graph = fx.Graph()
         self._holder = torch.nn.Module()
         self._places: list[int] = []
@@ -98,7 +98,7 @@ class _Part:
             if node not in needed:
                 needed.add(node)
                 stack.extend(node.all_input_nodes)
-        order = [node for node in traced.graph.graph.nodes if node in needed]
+        order = [node for node in traced.recorded.graph.nodes if node in needed]
         by_place: dict[int, fx.Node] = {}
         for node in order:  # placeholders stand first in a graph
             if node.op == "get_attr" and not is_literal(node):

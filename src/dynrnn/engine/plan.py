@@ -183,7 +183,7 @@ def make_plan(step: Callable[[Any, Any, Any], Any], params: Any, x: Any, state: 
     builder = Builder()
     low = Lowering(builder, traced.batch, dtype, RULES)
     placeholders: list[Any] = []
-    sources = iter(traced.graph.graph.find_nodes(op="placeholder"))
+    sources = iter(traced.recorded.graph.find_nodes(op="placeholder"))
     for prefix, op, leaves in (("x", "input", xs), ("s", "carry", states)):
         for i, leaf in enumerate(leaves):
             source, shape = next(sources), tuple(leaf.shape[1:])
@@ -192,7 +192,7 @@ def make_plan(step: Callable[[Any, Any, Any], Any], params: Any, x: Any, state: 
                 placeholders.append(low.leaf(node, shape))
             else:
                 placeholders.append(Early(source, (traced.batch, *shape), leaf.dtype))
-    results = low.lower(traced.graph, placeholders)
+    results = low.lower(traced.recorded, placeholders)
     low.at = None
     rows = [_row_result(low, result) for result in results]
     y_count = len(rows) - len(states)

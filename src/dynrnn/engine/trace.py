@@ -1,4 +1,4 @@
-"""Tracing: a step function as a graph of ATen operations, made with ``make_fx`` on a few rows.
+"""Tracing: a step function as a graph of ATen operations, recorded on a few rows.
 
 The number of rows must not end up in the graph. A step is therefore traced twice, with two numbers of rows that occur
 nowhere else, and the two graphs are compared: where they differ by these numbers a dimension is the batch; where they
@@ -7,15 +7,12 @@ changes) the step is refused, and the reference executor runs it.
 
 Tracing runs on real tensors of zeros, not on fake ones: a few rows cost nothing, and importing and running torch's fake
 tensors takes longer than the whole trace of an LSTM. A branch that depends on values is found nevertheless, because a
-traced tensor refuses to become a number.
+recorded tensor refuses to become a number (``record.py``).
 """
 
 from __future__ import annotations
 
 import linecache
-import re
-import threading
-import warnings
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,17 +21,15 @@ import torch
 from torch import fx
 
 from dynrnn.engine.decompositions import decompositions
+from dynrnn.engine.record import Recorded, Recorder, Stack, record, stack_of
 from dynrnn.engine.refusal import Refusal
 from dynrnn.engine.watch import Watch
 
-__all__ = ["ROW_COUNTS", "Traced", "captured_tensors", "trace", "trace_taken_apart", "where"]
+__all__ = ["ROW_COUNTS", "Traced", "is_literal", "name_of", "trace", "trace_taken_apart", "where"]
 
 # primes: unlikely to be anything else
 ROW_COUNTS = (97, 89, 83, 79, 73, 71, 67, 61, 59, 53, 47, 43, 41, 37, 31, 29, 23, 19, 17, 13, 11, 7)
-# the tracer is not made for several threads
-_lock = threading.RLock()
-_HERE = __file__.rsplit("trace.py", 1)[0]
-_PACKAGE = _HERE.rsplit("engine", 1)[0]
+_PACKAGE = __file__.rsplit("engine", 1)[0]
 
 
 @dataclass
@@ -42,13 +37,12 @@ class Traced:
     """A traced step.
 
     Attributes:
-        graph: its graph module: placeholders are the leaves of x and of the state, ``get_attr`` nodes the tensors that
-            the step took from elsewhere.
+        recorded: its graph: placeholders are the leaves of x and of the state.
         batch: the number of rows in it.
         sized: nodes with the number of rows among their arguments.
     """
 
-    graph: fx.GraphModule
+    recorded: Recorded
     batch: int
     sized: set[fx.Node]
 
@@ -77,35 +71,35 @@ def trace(
         raise Refusal("its tensors have too many sizes that are prime numbers below 100")
     first, second = free[:2]
 
-    def watched(*arguments: torch.Tensor) -> list[torch.Tensor]:
-        with Watch(changeable):
-            return function(*arguments)
-
-    graphs = [_trace_with(watched, leaves, rows) for rows in (first, second)]
-    sized = _compare(graphs[0], graphs[1], first, second)
-    return Traced(graphs[0], first, sized)
+    recordings = [_trace_with(function, leaves, rows, changeable) for rows in (first, second)]
+    sized = _compare(recordings[0], recordings[1], first, second)
+    return Traced(recordings[0], first, sized)
 
 
-def _trace_with(function: Callable[..., list[torch.Tensor]], leaves: Sequence[torch.Tensor], rows: int) -> Any:
+def _trace_with(
+    function: Callable[..., list[torch.Tensor]],
+    leaves: Sequence[torch.Tensor],
+    rows: int,
+    changeable: Collection[torch.Tensor],
+) -> Recorded:
     examples = [_example(leaf, rows) for leaf in leaves]
+
+    def watch(recorder: Recorder) -> Watch:
+        return Watch(changeable, recorder.made)
+
     try:
-        with _lock, torch.enable_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            graph = _graph_of(function, None, examples)
-            if any(_mutates(node) for node in graph.graph.nodes):
+        with torch.enable_grad():
+            recorded = record(function, examples, None, changeable, watch)
+            if any(_mutates(node) for node in recorded.graph.nodes):
                 functional = torch.func.functionalize(function, remove="mutations")
-                graph = _graph_of(functional, None, examples)
+                recorded = record(functional, examples, None, changeable, watch)
     except Refusal as refusal:
         raise refusal if refusal.where else Refusal(refusal.reason, _line_of(refusal)) from None
-    except RuntimeError as error:
-        if "tracing" in str(error) or "traced" in str(error):
-            raise Refusal("what it does next depends on the values of tensors", _line_of(error)) from error
-        raise
-    graph.graph.eliminate_dead_code()
-    for node in graph.graph.nodes:
+    recorded.graph.eliminate_dead_code()
+    for node in recorded.graph.nodes:
         if _mutates(node):
             raise Refusal(f"it changes a tensor in place with {name_of(node)}", where(node))
-    return graph
+    return recorded
 
 
 def _example(leaf: torch.Tensor, rows: int) -> torch.Tensor:
@@ -114,34 +108,20 @@ def _example(leaf: torch.Tensor, rows: int) -> torch.Tensor:
     return zeros.requires_grad_().clone() if leaf.is_floating_point() else zeros
 
 
-def trace_taken_apart(function: Callable[..., Any], arguments: Sequence[Any]) -> fx.GraphModule:
-    """The graph of ``function``, which may take derivatives inside with ``torch.func.vjp``.
+def trace_taken_apart(function: Callable[..., Any], arguments: Sequence[torch.Tensor]) -> Recorded:
+    """The graph of ``function``, which may ask autograd for gradients.
 
     What torch can take apart is taken apart, after the derivatives have been taken: they are torch's own.
     """
-    with _lock, torch.enable_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return _graph_of(function, decompositions(), arguments)
-
-
-def _graph_of(function: Callable[..., Any], table: Any, arguments: Sequence[Any]) -> fx.GraphModule:
-    # imported here: the first trace of a process makes PyTorch load its compiler, which takes about a second
-    from torch.fx.experimental.proxy_tensor import make_fx
-
-    with fx.traceback.preserve_node_meta():  # the lines of code that `Watch` notes
-        return make_fx(function, table)(*arguments)
+    with torch.enable_grad():
+        recorded = record(function, arguments, decompositions())
+    recorded.graph.eliminate_dead_code()
+    return recorded
 
 
 def _mutates(node: fx.Node) -> bool:
     schema = getattr(node.target, "_schema", None)
     return schema is not None and schema.is_mutable
-
-
-def captured_tensors(graph: fx.GraphModule) -> dict[str, torch.Tensor]:
-    """The tensors that a traced step took from elsewhere, by the name of their attribute."""
-    names = {str(node.target) for node in graph.graph.find_nodes(op="get_attr")}
-    found = {name: getattr(graph, name) for name in sorted(names)}
-    return {name: value for name, value in found.items() if isinstance(value, torch.Tensor)}
 
 
 def name_of(node: fx.Node) -> str:
@@ -154,32 +134,26 @@ def name_of(node: fx.Node) -> str:
 
 def where(node: fx.Node) -> str:
     """The line of the user's code behind a node: the innermost outside of torch and this package."""
-    return _innermost(node.meta.get("stack_trace") or "")
+    return _innermost(node.meta.get("stack", []))
 
 
 def _line_of(error: BaseException) -> str:
-    frames, trail = [], error.__traceback__
-    while trail is not None:
-        name = trail.tb_frame.f_code.co_filename
-        frames.append(f'File "{name}", line {trail.tb_lineno}, in x\n    {linecache.getline(name, trail.tb_lineno)}')
+    trail = error.__traceback__
+    while trail is not None and trail.tb_next is not None:
         trail = trail.tb_next
-    return _innermost("\n".join(frames))
+    return _innermost(stack_of(trail.tb_frame if trail is not None else None))
 
 
-def _innermost(stack: str) -> str:
+def _innermost(stack: Stack) -> str:
     """The user's line; a line of a cell of this package where there is none."""
-    torch_home = torch.__file__.rsplit("__init__.py", 1)[0]
-    frames = [
-        f"{file}:{line}: {code.strip()}"
-        for file, line, code in re.findall(r'File "([^"]+)", line (\d+), in [^\n]*\n\s*([^\n]*)', stack)
-        if not file.startswith((torch_home, _HERE))
-    ]
-    users = [frame for frame in frames if not frame.startswith(_PACKAGE)]
-    cells = [frame for frame in frames if frame.startswith(_PACKAGE + "cells")]
-    return (users or cells or [""])[-1]
+    users = [place for place in stack if not place[0].startswith(_PACKAGE)]
+    cells = [place for place in stack if place[0].startswith(_PACKAGE + "cells")]
+    for file, line in users[:1] or cells[:1]:
+        return f"{file}:{line}: {linecache.getline(file, line).strip()}"
+    return ""
 
 
-def _compare(one: fx.GraphModule, other: fx.GraphModule, first: int, second: int) -> set[fx.Node]:
+def _compare(one: Recorded, other: Recorded, first: int, second: int) -> set[fx.Node]:
     """Refuse a step whose graph depends on the number of rows in any other way than by the sizes of dimensions.
 
     Returns:
@@ -209,7 +183,7 @@ def _compare(one: fx.GraphModule, other: fx.GraphModule, first: int, second: int
         if a.op != b.op or (a.op == "call_function" and a.target is not b.target):
             raise Refusal("what it does depends on the number of rows, or changes from call to call", where(a))
         if a.op == "get_attr":
-            mine, theirs = getattr(one, a.target), getattr(other, b.target)
+            mine, theirs = one.taken[str(a.target)], other.taken[str(b.target)]
             if mine is not theirs and not (is_literal(a) and is_literal(b) and torch.equal(mine, theirs)):
                 raise Refusal("a tensor that it makes without torch differs from call to call", where(a))
         elif a.op != "placeholder" and not (

@@ -2,21 +2,18 @@
 
 A traced graph says which operations a step applies to tensors. It does not say that the step turned a tensor of its own
 into a number (which would be frozen into the graph), that it computed something without gradients, or that it has a
-derivative of its own: the graph would be differentiated as if it had not. Such steps are refused. And it does not say
-which line of code an operation comes from.
+derivative of its own: the graph would be differentiated as if it had not. Such steps are refused.
 """
 
 from __future__ import annotations
 
-import linecache
-import sys
 from collections.abc import Callable, Collection
 from typing import Any
 
 import torch
-from torch.fx import traceback as fx_traceback
 from torch.overrides import TorchFunctionMode
 
+from dynrnn.engine.record import DECIDES
 from dynrnn.engine.refusal import Refusal
 
 __all__ = ["Watch"]
@@ -28,8 +25,6 @@ _TO_NUMBERS = frozenset(
     }
 )  # fmt: skip
 _HOOKS = frozenset({torch.Tensor.register_hook, torch.Tensor.retain_grad})
-_TORCH = torch.__file__.rsplit("__init__.py", 1)[0]
-_MOST_FRAMES = 16
 _DATA = torch.Tensor.data.__get__  # type: ignore[attr-defined]
 
 
@@ -38,40 +33,31 @@ class Watch(TorchFunctionMode):
 
     Args:
         changeable: tensors whose values may differ at the next call.
+        made: whether a tensor is one that the step computes from its arguments.
     """
 
-    def __init__(self, changeable: Collection[torch.Tensor]):
+    def __init__(self, changeable: Collection[torch.Tensor], made: Callable[[Any], bool]):
         super().__init__()
         self._changeable = {id(tensor) for tensor in changeable}
+        self._made = made
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Look at one call of a torch function, then make it."""
-        if func in _TO_NUMBERS and args and id(args[0]) in self._changeable:
-            raise Refusal("it makes a number of a tensor, whose value may be another one at the next call")
+        if func in _TO_NUMBERS and args:
+            if id(args[0]) in self._changeable:
+                raise Refusal("it makes a number of a tensor, whose value may be another one at the next call")
+            if self._made(args[0]):
+                raise Refusal(DECIDES)
         if func in _HOOKS:
             raise Refusal("it hooks into the gradient of a tensor")
         if func == _DATA:
             return args[0].detach()
-        fx_traceback.set_stack_trace([_stack()])
         result = func(*args, **(kwargs or {}))
         if not torch.is_grad_enabled() and _floating(result):
             raise Refusal("it computes something without gradients, or has a derivative of its own")
         return result
-
-
-def _stack() -> str:
-    """The lines of code that lead to a call of a torch function, as in a traceback, without torch's own."""
-    frames: list[str] = []
-    frame = sys._getframe(2)
-    while frame is not None and len(frames) < _MOST_FRAMES:
-        name = frame.f_code.co_filename
-        if not name.startswith(_TORCH):
-            code = linecache.getline(name, frame.f_lineno).strip()
-            frames.append(f'File "{name}", line {frame.f_lineno}, in {frame.f_code.co_name}\n    {code}\n')
-        frame = frame.f_back  # type: ignore[assignment]
-    return "".join(reversed(frames))
 
 
 def _floating(result: Any) -> bool:
