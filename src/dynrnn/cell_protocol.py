@@ -63,15 +63,17 @@ def begin_sequence(*cells: Any, inputs: Any = None) -> None:
         inputs: nest of the tensors to unroll over; those who have ``begin_sequence(like)`` are handed an empty part of
             the first one, so that what they keep for a sequence is made outside of the loop.
     """
-    like = None if inputs is None else nest.flatten(inputs)[0][:0]
     seen: set[int] = set()
     for cell in cells:
-        for part in cell.modules() if isinstance(cell, torch.nn.Module) else [cell]:
-            if id(part) not in seen and callable(begin := getattr(part, "new_sequence", None)):
+        is_module = isinstance(cell, torch.nn.Module)
+        for part in cell.modules() if is_module else [cell]:
+            # of a module the class is asked: to find that a module itself lacks an attribute takes a while
+            has_method = hasattr(type(part) if is_module else part, "new_sequence")
+            if has_method and id(part) not in seen and callable(begin := part.new_sequence):
+                seen.add(id(part))
                 begin()
-                if like is not None and callable(prepare := getattr(part, "begin_sequence", None)):
-                    prepare(like)
-            seen.add(id(part))
+                if inputs is not None and callable(prepare := getattr(part, "begin_sequence", None)):
+                    prepare(nest.flatten(inputs)[0][:0])
 
 
 def state_size_of(cell: Any) -> Any:
@@ -135,7 +137,9 @@ def initial_state_of(
         raise ValueError(
             f"{name} must be given: the cell {cell!r} has no get_initial_state, zero_state or state_size to make one"
         )
-    return nest.map_structure(lambda leaf: leaf.to(device) if isinstance(leaf, torch.Tensor) else leaf, state)
+    if any(isinstance(leaf, torch.Tensor) and leaf.device != device for leaf in nest.flatten(state)):
+        state = nest.map_structure(lambda leaf: leaf.to(device) if isinstance(leaf, torch.Tensor) else leaf, state)
+    return state
 
 
 def _fit(state: Any, size: Any, batch: int, name: str) -> Any:

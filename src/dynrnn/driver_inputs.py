@@ -40,6 +40,12 @@ def check_inputs(inputs: Any, time_major: bool) -> tuple[int, int]:
     leaves = nest.flatten(inputs)
     if not leaves:
         raise ValueError("inputs must hold at least one tensor, got an empty structure")
+    time_axis, batch_axis = (0, 1) if time_major else (1, 0)
+    if (
+        all(isinstance(leaf, torch.Tensor) and leaf.ndim >= 3 for leaf in leaves)
+        and len({leaf.shape[:2] for leaf in leaves}) == 1
+    ):
+        return leaves[0].shape[batch_axis], leaves[0].shape[time_axis]
     names = leaf_names("inputs", inputs)
     axes = "[T, B, ...]" if time_major else "[B, T, ...]"
     for name, leaf in zip(names, leaves, strict=True):
@@ -49,13 +55,10 @@ def check_inputs(inputs: Any, time_major: bool) -> tuple[int, int]:
             raise ValueError(f"Expected input tensor {name} to have rank at least 2, but saw shape: {list(leaf.shape)}")
         if leaf.ndim < 3:
             raise ValueError(f"{name} must have rank at least 3, {axes}, but saw shape: {list(leaf.shape)}")
-    time_axis, batch_axis = (0, 1) if time_major else (1, 0)
     sizes = ", ".join(f"{name} {list(leaf.shape)}" for name, leaf in zip(names, leaves, strict=True))
     if len({leaf.shape[time_axis] for leaf in leaves}) > 1:
         raise ValueError(f"Time steps is not the same for all the elements in the input in a batch. Got {sizes}.")
-    if len({leaf.shape[batch_axis] for leaf in leaves}) > 1:
-        raise ValueError(f"Batch_size is not the same for all the elements in the input. Got {sizes}.")
-    return leaves[0].shape[batch_axis], leaves[0].shape[time_axis]
+    raise ValueError(f"Batch_size is not the same for all the elements in the input. Got {sizes}.")
 
 
 def check_lengths(sequence_length: Any, batch: int) -> list[int] | None:

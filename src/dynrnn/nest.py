@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import optree
+import torch
 
 __all__ = ["assert_same_structure", "flatten", "is_nested", "map_structure", "pack_as", "structure"]
 
@@ -20,6 +21,8 @@ Nest = Any
 
 def flatten(nest: Nest) -> list[Any]:
     """Leaves of ``nest``, left to right."""
+    if isinstance(nest, torch.Tensor):  # the drivers ask at every call, mostly about one tensor
+        return [nest]
     return optree.tree_leaves(nest, none_is_leaf=True)
 
 
@@ -34,8 +37,10 @@ def pack_as(like: Nest, leaves: Iterable[Any]) -> Nest:
     Raises:
         ValueError: when the number of leaves differs.
     """
-    spec = structure(like)
     leaves = list(leaves)
+    if isinstance(like, torch.Tensor) and len(leaves) == 1:
+        return leaves[0]
+    spec = structure(like)
     if spec.num_leaves != len(leaves):
         raise ValueError(f"expected {spec.num_leaves} leaves to fill the structure {describe(like)}, got {len(leaves)}")
     return optree.tree_unflatten(spec, leaves)
@@ -43,6 +48,8 @@ def pack_as(like: Nest, leaves: Iterable[Any]) -> Nest:
 
 def map_structure(fn: Callable[..., Any], nest: Nest, *others: Nest) -> Nest:
     """Apply ``fn`` leaf by leaf; the ``others`` must have the structure of ``nest``."""
+    if not others:
+        return optree.tree_map(fn, nest, none_is_leaf=True)
     for other in others:
         assert_same_structure(nest, other)
     flats = [flatten(n) for n in (nest, *others)]

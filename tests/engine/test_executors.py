@@ -280,6 +280,26 @@ def test_results_may_be_changed_in_place() -> None:
         assert_near(one, other, 1e-15)
 
 
+@pytest.mark.parametrize("time_major", [False, True])
+def test_large_results_that_are_mostly_padding(time_major: bool) -> None:
+    """They stand in memory of their own kind, which is as good as any."""
+    batch, steps = 3, 12_000
+    shape = (steps, batch, H) if time_major else (batch, steps, H)
+    lengths = [40, 0, 3]
+    found = []
+    for engine in ("native", "reference"):
+        leaves = leaves_of(fill(shape, 1), fill((batch, H), 2), *_params())
+        ys, final = scan(_step, leaves[0], leaves[1], leaves[2:], lengths=lengths, time_major=time_major, engine=engine)
+        rows = ys.transpose(0, 1) if time_major else ys
+        assert not any(row[length:].any() for row, length in zip(rows, lengths, strict=True))
+        grads = torch.autograd.grad((ys * fill(shape, 3)).sum() + final.sum(), leaves)
+        ys.detach().add_(1)  # it can be written, and goes on living
+        found.append([ys.detach().clone(), final.detach(), *grads])
+        del ys, rows
+    for one, other in zip(*found, strict=True):
+        assert_near(one, other, 1e-12)
+
+
 @pytest.mark.parametrize("part", ["output", "state"])
 def test_only_some_results_are_differentiated(part: str) -> None:
     leaves = leaves_of(*_arguments(), _params())

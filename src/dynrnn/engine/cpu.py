@@ -10,7 +10,9 @@ the same program in torch.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import mmap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +27,9 @@ from dynrnn.engine.serial import Columns, Layout
 from dynrnn.engine.threads import share_threads
 
 __all__ = ["program_step", "unroll"]
+
+# from here on, untouched pages are taken for memory that is mostly padding
+_UNTOUCHED_BYTES = 1 << 20
 
 share_threads()
 
@@ -188,11 +193,20 @@ def _forward(call: _Call, tensors: Sequence[torch.Tensor]) -> tuple[list[torch.T
 def _sequence(shape: tuple[int, ...], dtype: torch.dtype, call: _Call) -> torch.Tensor:
     """Memory for a sequence whose padding the core fills with zeros.
 
-    Where most of it is padding it comes from ``calloc``: untouched pages are zero, and cost neither time nor memory.
+    Where most of it is padding it comes from pages that nobody has touched: they are zero, and cost neither time nor
+    memory. Small pages, for a large one would be zeroed as a whole for the little of it that is used.
     """
-    if call.mostly_padding:
-        return torch.from_numpy(np.zeros(shape, np.float32 if dtype == torch.float32 else np.float64))
-    return torch.empty(shape, dtype=dtype)
+    if not call.mostly_padding:
+        return torch.empty(shape, dtype=dtype)
+    kind = np.dtype(np.float32 if dtype == torch.float32 else np.float64)
+    size = int(np.prod(shape)) * kind.itemsize
+    if size < _UNTOUCHED_BYTES or not hasattr(mmap, "MAP_ANONYMOUS"):
+        return torch.from_numpy(np.zeros(shape, kind))
+    pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        with contextlib.suppress(OSError):  # a kernel without large pages
+            pages.madvise(mmap.MADV_NOHUGEPAGE)
+    return torch.from_numpy(np.frombuffer(pages, kind).reshape(shape))
 
 
 def _memory(columns: Mapping[str, int], rows: int, dtype: torch.dtype) -> dict[str, torch.Tensor]:
