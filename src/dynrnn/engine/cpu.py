@@ -151,25 +151,22 @@ class _Unroll(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, call: _Call, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        results, saves = _forward(call, tensors)
+        results, saved = _forward(call, tensors)
         ctx.call = call
         ctx.set_materialize_grads(False)
-        ctx.count = len(tensors)
-        ctx.save_for_backward(*tensors, *saves.values())
-        ctx.keys = list(saves)
+        ctx.save_for_backward(*tensors, saved)
         return tuple(results)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor | None) -> Any:
-        saved = ctx.saved_tensors
-        tensors, saves = saved[: ctx.count], dict(zip(ctx.keys, saved[ctx.count :], strict=True))
+        *tensors, saved = ctx.saved_tensors
         if torch.is_grad_enabled():
             return None, *_differentiable_backward(ctx.call, tensors, grads, ctx.needs_input_grad[1:])
         with torch.no_grad():
-            return None, *_backward(ctx.call, tensors, saves, grads, ctx.needs_input_grad[1:])
+            return None, *_backward(ctx.call, tensors, saved, grads, ctx.needs_input_grad[1:])
 
 
-def _forward(call: _Call, tensors: Sequence[torch.Tensor]) -> tuple[list[torch.Tensor], dict[str, torch.Tensor]]:
+def _forward(call: _Call, tensors: Sequence[torch.Tensor]) -> tuple[list[torch.Tensor], torch.Tensor]:
     """Run the forward program: outputs and final states, and what it saved."""
     plan = call.plan
     compiled = call.training.forward if call.training is not None else plan.inference()
@@ -178,16 +175,16 @@ def _forward(call: _Call, tensors: Sequence[torch.Tensor]) -> tuple[list[torch.T
     outputs = [_sequence((*first, *shape), plan.dtype, call) for shape in plan.y_shapes]
     finals = [torch.empty((call.batch, *shape), dtype=plan.dtype) for shape in plan.state_shapes]
     valid = call.schedule.valid
-    saves = _memory(compiled.layout.saves, valid, plan.dtype)
+    saves = _Packed(compiled.layout.saves, valid, plan.dtype)
     binder = _Binder(call, compiled)
     binder.operands(plan.hoisted, operands)
     binder.sequences("x", inputs[: call.inputs])
     binder.sequences("e", inputs[call.inputs :])
     binder.sequences("y", outputs, call.mostly_padding)
     binder.carries("s", state, finals)
-    binder.flat(saves)
+    binder.packed(saves)
     native.execute(compiled.code, call.schedule, binder.table(), call.seeds, False)
-    return [*outputs, *finals], saves
+    return [*outputs, *finals], saves.memory
 
 
 def _sequence(shape: tuple[int, ...], dtype: torch.dtype, call: _Call) -> torch.Tensor:
@@ -209,24 +206,37 @@ def _sequence(shape: tuple[int, ...], dtype: torch.dtype, call: _Call) -> torch.
     return torch.from_numpy(np.frombuffer(pages, kind).reshape(shape))
 
 
-def _memory(columns: Mapping[str, int], rows: int, dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    """A tensor ``[rows, cols]`` for every key, all in one piece of memory that the core keeps for later calls."""
-    ends = list(itertools.accumulate((cols * rows + 15) // 16 * 16 for cols in columns.values()))
-    if not ends:
-        return {}
-    size = torch.empty((), dtype=dtype).element_size()
-    flat = torch.from_numpy(native.memory(ends[-1] * size)).view(dtype)
-    starts = [0, *ends[:-1]]
-    return {
-        key: flat.as_strided((rows, cols), (cols, 1), start)
-        for (key, cols), start in zip(columns.items(), starts, strict=True)
-    }
+class _Packed:
+    """Memory with one row for every valid row and step, for several values: ``[rows, cols]`` each, one after the other.
+
+    Args:
+        widths: the columns of every value, by its key.
+        rows: number of valid rows and steps.
+        dtype: of all.
+        memory: where they are; None for new memory, which the core keeps for later calls.
+    """
+
+    def __init__(self, widths: Mapping[str, int], rows: int, dtype: torch.dtype, memory: torch.Tensor | None = None):
+        self.widths, self.rows = widths, rows
+        self.starts: dict[str, int] = {}
+        end = 0
+        for key, cols in widths.items():
+            self.starts[key] = end
+            end += (cols * rows + 15) // 16 * 16
+        if memory is None:
+            memory = torch.from_numpy(native.memory(end * (4 if dtype == torch.float32 else 8))).view(dtype)
+        self.memory = memory
+
+    def columns(self, place: Columns) -> torch.Tensor:
+        """The columns of one value, ``[rows, cols]``."""
+        width = self.widths[place.key]
+        return self.memory.as_strided((self.rows, place.cols), (width, 1), self.starts[place.key] + place.offset)
 
 
 def _backward(
     call: _Call,
     tensors: Sequence[torch.Tensor],
-    saves: dict[str, torch.Tensor],
+    saved: torch.Tensor,
     grads: Sequence[torch.Tensor | None],
     needs: Sequence[bool],
 ) -> list[torch.Tensor | None]:
@@ -236,7 +246,8 @@ def _backward(
     layout = compiled.layout
     operands, inputs, _ = _parted(call, tensors)
     valid = call.schedule.valid
-    stashes = _memory(layout.stashes, valid, plan.dtype)
+    saves = _Packed(call.training.forward.layout.saves, valid, plan.dtype, saved)
+    stashes = _Packed(layout.stashes, valid, plan.dtype)
     sums = {key: torch.empty(cols, dtype=plan.dtype) for key, cols in layout.sums.items()}
     first = (call.steps, call.batch) if call.time_axis == 0 else (call.batch, call.steps)
     wanted = needs[len(operands) : len(operands) + len(inputs)]
@@ -253,11 +264,11 @@ def _backward(
     binder.sequences("dx", into_x[: call.inputs], call.mostly_padding)
     binder.sequences("de", into_x[call.inputs :], call.mostly_padding)
     binder.carries("gs", grads[call.outputs :], into_state)
-    binder.flat(saves)
-    binder.flat(stashes)
-    binder.flat(sums)
+    binder.packed(saves)
+    binder.packed(stashes)
+    binder.sums(sums)
     native.execute(compiled.code, call.schedule, binder.table(), call.seeds, True)
-    matrices = _products(layout, dict(zip(plan.hoisted, operands, strict=True)), {**saves, **stashes})
+    matrices = _products(layout, dict(zip(plan.hoisted, operands, strict=True)), saves, stashes)
     results: list[torch.Tensor | None] = []
     for key, operand in zip(plan.hoisted, operands, strict=True):
         grad = sums.get(key)
@@ -274,12 +285,12 @@ def _backward(
 
 
 def _products(
-    layout: Layout, operands: Mapping[str, torch.Tensor], memory: Mapping[str, torch.Tensor]
+    layout: Layout, operands: Mapping[str, torch.Tensor], saves: _Packed, stashes: _Packed
 ) -> dict[str, torch.Tensor]:
     """Gradients of matrices: ``left^T right`` over all valid rows, into the rows of the matrix that they belong to."""
 
     def columns(place: Columns) -> torch.Tensor:
-        return memory[place.key][:, place.offset : place.offset + place.cols]
+        return (saves if place.key in saves.starts else stashes).columns(place)
 
     results: dict[str, torch.Tensor] = {}
     written: dict[str, list[tuple[int, int]]] = {}
@@ -364,11 +375,19 @@ class _Binder:
                     self._words[at : at + 3] = dense.data_ptr(), _reach(dense), dense.stride(0)
                 self._words[at + 3 : at + 6] = new.data_ptr(), new.numel(), new.stride(0)
 
-    def flat(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Contiguous tensors, as ``SAVED`` and ``ACC`` buffers."""
+    def packed(self, packed: _Packed) -> None:
+        """Memory for the valid rows and steps, as ``SAVED`` buffers."""
+        base, size = packed.memory.data_ptr(), packed.memory.element_size()
+        for key, start in packed.starts.items():
+            for at, buffer in self._compiled.slots.get(key, ()):
+                if buffer.kind == "SAVED":
+                    self._words[at : at + 2] = base + start * size, packed.widths[key] * packed.rows
+
+    def sums(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Contiguous tensors, as ``ACC`` buffers."""
         for key, tensor in tensors.items():
             for at, buffer in self._compiled.slots.get(key, ()):
-                if buffer.kind in ("SAVED", "ACC"):
+                if buffer.kind == "ACC":
                     self._words[at : at + 2] = tensor.data_ptr(), tensor.numel()
 
     def _dense(self, tensor: torch.Tensor, leading: int) -> torch.Tensor:

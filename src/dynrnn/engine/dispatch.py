@@ -109,9 +109,9 @@ def check_tensors(tensors: Sequence[Any]) -> None:
     for tensor in tensors:
         if not isinstance(tensor, torch.Tensor):
             raise Refusal(f"a leaf of type {type(tensor).__name__}")
-        if tensor.device.type != "cpu":
+        if not tensor.is_cpu:
             raise Refusal(f"tensors on the device {tensor.device}")
-        if type(tensor) not in (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer):
+        if type(tensor) not in (torch.Tensor, torch.nn.Parameter):
             raise Refusal(f"a tensor of the class {type(tensor).__name__}")
         if tensor.layout != torch.strided or tensor.is_neg() or tensor.is_conj():
             raise Refusal("a tensor that is not strided memory")
