@@ -47,8 +47,7 @@ def derive(builder: Builder, forward: Program, dtype: torch.dtype, wanted: Colle
     Raises:
         Refusal: the derivative has an operation without a counterpart.
     """
-    widths = {node.cols for node in forward.nodes()}
-    batch = next((rows for rows in ROW_COUNTS if rows not in widths), 101)
+    batch = _rows_unlike(forward)
     leaves = [node for node in forward.nodes() if node.op in ("input", "carry", "vec", "mat", "noise", "step_number")]
     known = {node.attrs[0] for node in leaves if node.op == "carry"}
     # a carry that nothing reads still passes through: its gradient is zero
@@ -96,6 +95,15 @@ def derive(builder: Builder, forward: Program, dtype: torch.dtype, wanted: Colle
         if key not in known:
             backward.carries[f"g{key}"] = low.columns(low.const(0.0, (batch, node.cols)))
     return _cut(builder, train, backward)
+
+
+def _rows_unlike(program: Program) -> int:
+    """A number of rows that no dimension in the program can be mistaken for: a small one, as all values have it."""
+    sizes = {node.cols for node in program.nodes()}
+    for node in program.nodes():
+        if node.op == "macro":
+            sizes.update(size for shape in node.attrs[0].shapes for size in shape or ())
+    return next((rows for rows in reversed(ROW_COUNTS) if all(size % rows for size in sizes)), 101)
 
 
 class _Given(torch.autograd.Function):

@@ -44,8 +44,8 @@ class Recorded:
     """A graph, and what its ``get_attr`` nodes stand for.
 
     Attributes:
-        graph: placeholders are the arguments; every node of an operation has an example of its result as
-            ``meta["val"]``, and the lines of code that led to it as ``meta["stack"]``.
+        graph: placeholders are the arguments; every node has its result as ``meta["val"]``, without values, and nodes
+            of operations have the lines of code that led to it as ``meta["stack"]``.
         taken: the tensors, and the generators of noise, that the function took from elsewhere, by name of their node.
     """
 
@@ -108,7 +108,7 @@ class _Recording:
     def argument(self, tensor: torch.Tensor, number: int) -> None:
         """Enter ``tensor`` as the next argument."""
         node = self.recorded.graph.placeholder(f"argument{number}")
-        node.meta["val"] = tensor
+        node.meta["val"] = _without_values(tensor)
         self._enter(tensor, node)
 
     def results(self, tensors: Sequence[torch.Tensor]) -> None:
@@ -153,7 +153,7 @@ class _Recording:
         result = func(*args, **kwargs)
         target = torch.ops.aten.lift_fresh_copy.default if func in _LIFTS else func
         node = self.recorded.graph.call_function(target, arguments, keywords)
-        node.meta["val"] = result
+        node.meta["val"] = _without_values(result)
         node.meta["stack"] = stack_of(sys._getframe(1))
         noisy = torch.Tag.nondeterministic_seeded in func.tags
         if func in _LIFTS or (tensors and not noisy and all(part in self._numbers for part in tensors)):
@@ -202,7 +202,7 @@ class _Recording:
             for number, part in enumerate(result):
                 if isinstance(part, torch.Tensor):
                     item = self.recorded.graph.call_function(operator.getitem, (node, number))
-                    item.meta.update(node.meta, val=part)
+                    item.meta.update(node.meta, val=_without_values(part))
                     if node in self._numbers:
                         self._numbers.add(item)
                     self._enter(part, item)
@@ -215,6 +215,13 @@ class Recorder(_Recording, TorchDispatchMode):
         decompositions: operations to be recorded as what these functions make of them.
         changeable: tensors whose values may be others at the next call.
     """
+
+
+def _without_values(result: Any) -> Any:
+    """A result, its tensors with shape and dtype only: a graph may live longer than what it was recorded on."""
+    if isinstance(result, torch.Tensor):
+        return torch.empty(result.shape, dtype=result.dtype, device="meta")
+    return tuple(map(_without_values, result)) if isinstance(result, (tuple, list)) else result
 
 
 def stack_of(frame: FrameType | None) -> Stack:
