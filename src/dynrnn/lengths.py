@@ -28,6 +28,8 @@ def as_lengths(lengths: Any, batch: int, name: str = "lengths", *, floats: bool 
         TypeError: the dtype is not an integer one (bool is not).
         ValueError: the rank is not 1, the size is not ``batch``, or a floating length is not finite.
     """
+    if type(lengths) is list and len(lengths) == batch and set(map(type, lengths)) == {int}:
+        return lengths.copy()  # as another function of this package has made it
     array = _as_array(lengths, name)
     if array.ndim != 1:
         raise ValueError(
@@ -42,14 +44,18 @@ def as_lengths(lengths: Any, batch: int, name: str = "lengths", *, floats: bool 
         raise TypeError(f"{name} must hold {kinds}, got dtype {_dtype_name(lengths, array)}")
     if array.shape[0] != batch:
         raise ValueError(f"Expected shape for Tensor {name} is [{batch}] but saw shape: {_shape(array.shape)}")
-    values = array.tolist()
-    if array.dtype.kind == "f" and not all(map(math.isfinite, values)):
+    values: list[int] = array.tolist()
+    if array.dtype.kind != "f":
+        return values
+    if not all(map(math.isfinite, values)):
         raise ValueError(f"{name} must hold finite numbers, got {values}")
     return [int(value) for value in values]
 
 
 def clip_lengths(lengths: list[int], steps: int) -> list[int]:
     """Lengths as a loop of ``steps`` steps takes them: longer is ``steps``, negative is 0."""
+    if not lengths or (min(lengths) >= 0 and max(lengths) <= steps):
+        return lengths
     return [min(max(length, 0), steps) for length in lengths]
 
 
