@@ -29,6 +29,7 @@ from dynrnn.seq2seq.attention_scores import (
     MODES,
     bahdanau_score,
     luong_score,
+    mask_memory,
     mask_score,
     monotonic_probabilities,
 )
@@ -165,8 +166,7 @@ class AttentionMechanism(LazyWeights):
             if min(lengths, default=steps) < steps:
                 on_device = torch.tensor(lengths, device=memory.device)
                 mask = torch.arange(steps, device=memory.device) < on_device.unsqueeze(1)
-        # selected, not multiplied: what is not there may be NaN
-        values = memory if mask is None else torch.where(mask.unsqueeze(2), memory, memory.new_zeros(()))
+        values = memory if mask is None else mask_memory(memory, mask)
         keys = values if self.memory_layer is None else self.memory_layer(values)
         self.make(like=memory)
         self._keys, self._values, self._mask = keys, values, mask
@@ -363,9 +363,7 @@ class LuongAttention(AttentionMechanism):
         """See the class."""
         keys = self.keys
         if query.shape[1] != keys.shape[2]:
-            raise ValueError(
-                incompatible_depths(list(query.shape), query.shape[1], list(keys.shape), keys.shape[2])
-            )
+            raise ValueError(incompatible_depths(list(query.shape), query.shape[1], list(keys.shape), keys.shape[2]))
         return luong_score(query, keys, self.attention_g if self._scale else None, self._bias())
 
     def _bias(self) -> Any:

@@ -27,6 +27,7 @@ __all__ = [
     "context_of",
     "hardmax",
     "luong_score",
+    "mask_memory",
     "mask_score",
     "monotonic_attention",
     "monotonic_probabilities",
@@ -102,6 +103,14 @@ def bahdanau_score(query: Any, keys: Any, v: Any, g: Any = None, b: Any = None, 
 def mask_score(score: Any, mask: Any, value: Any) -> Any:
     """``score`` [B, S] where ``mask`` [B, S] is true, ``value`` elsewhere; a mask of None is true everywhere."""
     return score if mask is None else torch.where(mask, score, value)
+
+
+def mask_memory(memory: Any, mask: Any) -> Any:
+    """``memory`` [B, S, ...] where ``mask`` [B, S] is true, 0 elsewhere, whatever stands there."""
+    rank = len(memory.shape)
+    while len(mask.shape) < rank:
+        mask = torch.unsqueeze(mask, -1)
+    return torch.where(mask, memory, 0.0)
 
 
 def context_of(alignments: Any, values: Any) -> Any:

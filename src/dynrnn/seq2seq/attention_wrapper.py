@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -161,9 +162,7 @@ class AttentionWrapper(CellWrapper):
                 raise TypeError(f"{what} must be callable, saw type: {type(function).__name__}")
         if attention_layer_size is not None and attention_layer is not None:
             raise ValueError("Only one of attention_layer_size and attention_layer should be set")
-        self._mechanism_names = _unique([self._scope_of(mechanism) for mechanism in mechanisms])
-        for attribute, mechanism in zip(self._mechanism_names, mechanisms, strict=True):
-            setattr(self, attribute, mechanism)
+        self._mechanism_names = self._put([(self._scope_of(mechanism), mechanism) for mechanism in mechanisms])
         self._cell_input_fn = _join if cell_input_fn is None else cell_input_fn
         self._attention_fn = attend if attention_fn is None else attention_fn
         self._alignment_history = bool(alignment_history)
@@ -179,14 +178,21 @@ class AttentionWrapper(CellWrapper):
             for layer in layers:
                 if not callable(layer):
                     raise TypeError(f"attention_layer must be callable, saw type: {type(layer).__name__}")
-        self._layer_names = _unique(["attention_layer"] * len(layers))
-        for attribute, layer in zip(self._layer_names, layers, strict=True):
-            setattr(self, attribute, layer)
+        self._layer_names = self._put([("attention_layer", layer) for layer in layers])
         self.built = True
         self._initial_cell_state = initial_cell_state
         if initial_cell_state is not None:
             self._initial_cell_state = self._checked_initial_state(initial_cell_state)
         self._make_known_weights()
+
+    def _put(self, parts: Iterable[tuple[str, Any]]) -> list[str]:
+        """Make the parts attributes under the names given, a second ``a`` as ``a_1``; the names they got."""
+        names = []
+        for name, part in parts:
+            free = (f"{name}_{count}" if count else name for count in itertools.count())
+            names.append(next(attribute for attribute in free if not hasattr(self, attribute)))
+            setattr(self, names[-1], part)
+        return names
 
     # -- parts ---------------------------------------------------------------------------------------------------------
 
@@ -290,7 +296,8 @@ class AttentionWrapper(CellWrapper):
 
     def _make_layers(self, sizes: Sequence[int]) -> list[Any]:
         return [
-            Dense(size, dtype=mechanism.dtype) for size, mechanism in zip(sizes, self._attention_mechanisms, strict=True)
+            Dense(size, dtype=mechanism.dtype)
+            for size, mechanism in zip(sizes, self._attention_mechanisms, strict=True)
         ]
 
     def _depth_of(self, mechanism: Any) -> int:
@@ -330,8 +337,8 @@ class AttentionWrapper(CellWrapper):
         for mechanism in self._attention_mechanisms:
             if mechanism.has_memory and rows != mechanism.batch_size:
                 raise ValueError(
-                    f"When constructing AttentionWrapper {self.scope_name}: Non-matching batch sizes between the memory "
-                    f"(encoder output), {mechanism.batch_size}, and initial_cell_state, {rows}. "
+                    f"When constructing AttentionWrapper {self.scope_name}: Non-matching batch sizes between the "
+                    f"memory (encoder output), {mechanism.batch_size}, and initial_cell_state, {rows}. "
                     f"Are you using the BeamSearchDecoder?  {tile_hint('initial state')}"
                 )
         return state
@@ -415,17 +422,6 @@ class AttentionWrapper(CellWrapper):
         if not self._output_attention:
             parts.append("output_attention=False")
         return ", ".join(parts)
-
-
-def _unique(names: Sequence[str]) -> list[str]:
-    """``a, a, b`` as ``a, a_1, b``."""
-    counts: dict[str, int] = {}
-    result = []
-    for name in names:
-        count = counts.get(name, 0)
-        counts[name] = count + 1
-        result.append(f"{name}_{count}" if count else name)
-    return result
 
 
 def _one_each(what: str, kind: str, value: Any, mechanisms: Sequence[Any]) -> list[Any]:
