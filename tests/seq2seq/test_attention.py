@@ -66,7 +66,7 @@ def test_alignments_are_those_of_the_formula(kind: Kind, lengths: Any) -> None:
     )
     np.testing.assert_allclose(alignments.detach().numpy(), expected, rtol=1e-9, atol=1e-12)
     assert state is alignments
-    assert 0.0 < expected.sum() and (kind.mode != "hard" or set(np.unique(expected)) <= {0.0, 1.0})
+    assert expected.sum() > 0.0 and (kind.mode != "hard" or set(np.unique(expected)) <= {0.0, 1.0})
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
@@ -235,7 +235,8 @@ def test_gradients(kind: Kind) -> None:
             alignments, _ = made(query, previous)
             return alignments, seq2seq.attention_scores.context_of(alignments, made.values)
 
-        return torch.func.functional_call(_Around(made, call), {f"made.{n}": w for n, w in zip(names, weights)}, ())
+        named = {f"made.{name}": weight for name, weight in zip(names, weights, strict=True)}
+        return torch.func.functional_call(_Around(made, call), named, ())
 
     class _Around(torch.nn.Module):
         def __init__(self, made: Any, call: Any):
@@ -333,7 +334,7 @@ def test_state_dict(kind: Kind) -> None:
     other.load_state_dict(torch.load(file))
     other.setup_memory(memory, LENGTHS)
     assert torch.equal(made(query, previous)[0], other(query, previous)[0])
-    with pytest.raises(RuntimeError, match="size mismatch|Unexpected key"):
+    with pytest.raises(RuntimeError, match=r"size mismatch|Unexpected key"):
         getattr(seq2seq, kind.name)(N + 1, memory_size=D, **kind.options).load_state_dict(made.state_dict())
 
 
@@ -391,13 +392,14 @@ def test_own_mechanism() -> None:
 def test_refused_memories() -> None:
     made = seq2seq.LuongAttention(N, memory_size=D)
     memory = torch.zeros(B, S, D)
-    for bad, error, match in [
+    memories: list[tuple[Any, type[Exception], str]] = [
         ([1.0], TypeError, "memory must be a tensor"),
         (memory[0], ValueError, r"got \[5, 4\]"),
         (memory[..., :2], ValueError, r"memory must have the depth 4, got shape \[3, 5, 2\]"),
         (memory.long(), TypeError, "memory must be floating"),
         (memory.double(), TypeError, "dtype of the kernel"),
-    ]:
+    ]
+    for bad, error, match in memories:
         with pytest.raises(error, match=match):
             made.setup_memory(bad)
     for lengths, match in [
@@ -436,7 +438,12 @@ def test_refused_arguments() -> None:
         (seq2seq.LuongAttention, {"num_units": N, "query_size": 5}, ValueError, "query_size must be num_units, 6"),
         (seq2seq.LuongAttention, {"num_units": N, "dtype": torch.int32}, ValueError, "dtype to be floating"),
         (seq2seq.LuongAttention, {"num_units": N, "dtype": "float"}, TypeError, "torch.dtype"),
-        (seq2seq.BahdanauAttention, {"num_units": N, "probability_fn": 3}, TypeError, "probability_fn must be callable"),
+        (
+            seq2seq.BahdanauAttention,
+            {"num_units": N, "probability_fn": 3},
+            TypeError,
+            "probability_fn must be callable",
+        ),
         (seq2seq.BahdanauAttention, {"num_units": N, "memory_sequence_length": [1]}, ValueError, "without a memory"),
         (seq2seq.BahdanauMonotonicAttention, {"num_units": N, "mode": "soft"}, ValueError, "mode must be 'recursive'"),
         (seq2seq.LuongMonotonicAttention, {"num_units": N, "sigmoid_noise": -1}, ValueError, "sigmoid_noise"),
