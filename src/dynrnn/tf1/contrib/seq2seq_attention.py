@@ -70,7 +70,8 @@ def safe_cumprod(x: Any, *args: Any, **kwargs: Any) -> Tensor:
 def monotonic_attention(p_choose_i: Any, previous_attention: Any, mode: str) -> Tensor:
     """See :func:`dynrnn.seq2seq.monotonic_attention`."""
     p = convert_to_tensor(p_choose_i, name="p_choose_i")
-    return scores.monotonic_attention(p, convert_to_tensor(previous_attention, name="previous_attention"), mode)
+    previous = convert_to_tensor(previous_attention, name="previous_attention")
+    return scores.monotonic_attention(_known_by(p, previous), _known_by(previous, p), mode)
 
 
 def _monotonic_probability_fn(
@@ -81,7 +82,20 @@ def _monotonic_probability_fn(
     if sigmoid_noise > 0:
         shape = array_ops.shape(score)
         noise = sigmoid_noise * random_ops.random_normal(shape, dtype=score.dtype.base_dtype, seed=seed)
-    return scores.monotonic_probabilities(score, previous_alignments, mode, noise)
+    score, previous = _known_by(score, previous_alignments), _known_by(previous_alignments, score)
+    return scores.monotonic_probabilities(score, previous, mode, noise)
+
+
+def _known_by(tensor: Tensor, other: Tensor, axes: int = 2) -> Tensor:
+    """``tensor`` with what is known of the first ``axes`` sizes of ``other``, which must be the same."""
+    if tensor.shape.ndims is None or other.shape.ndims is None:
+        return tensor
+    known = TensorShape([*other.shape[:axes], *tensor.shape[axes:]])
+    if not tensor.shape.is_compatible_with(known) or tensor.shape.merge_with(known) == tensor.shape:
+        return tensor
+    result = array_ops.identity(tensor)
+    result.set_shape(known)
+    return result
 
 
 def _luong_score(query: Any, keys: Any, scale: Any, bias: Any = None) -> Tensor:
@@ -89,7 +103,8 @@ def _luong_score(query: Any, keys: Any, scale: Any, bias: Any = None) -> Tensor:
     depth, units = query.shape[-1], keys.shape[-1]
     if depth.value is None or depth.value != units.value:
         raise ValueError(incompatible_depths(query, depth, keys, units))
-    return _score_shape(scores.luong_score(query, keys, _value(scale), _value(bias)), query, keys)
+    query, keys = _known_by(query, keys, 1), _known_by(keys, query, 1)
+    return scores.luong_score(query, keys, _value(scale), _value(bias))
 
 
 def _bahdanau_score(
@@ -102,17 +117,12 @@ def _bahdanau_score(
 ) -> Tensor:
     """Score of an additive mechanism, from its variables."""
     weights = map(_value, (attention_v, attention_g, attention_b, bias))
-    return _score_shape(scores.bahdanau_score(processed_query, keys, *weights), processed_query, keys)
+    query, keys = _known_by(processed_query, keys, 1), _known_by(keys, processed_query, 1)
+    return scores.bahdanau_score(query, keys, *weights)
 
 
 def _value(variable: Any) -> Tensor | None:
     return None if variable is None else convert_to_tensor(variable)
-
-
-def _score_shape(score: Tensor, query: Tensor, keys: Tensor) -> Tensor:
-    """``score``, whose rows are those of the query and of the keys."""
-    score.set_shape(TensorShape([query.shape[0].value or keys.shape[0].value, keys.shape[1].value]))
-    return score
 
 
 def _live(memory_sequence_length: Any, steps: Any) -> Tensor:
