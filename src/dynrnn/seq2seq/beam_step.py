@@ -113,7 +113,8 @@ def beam_step(
 
 
 def _length_penalty(lengths: torch.Tensor, weight: float, dtype: torch.dtype) -> torch.Tensor:
-    return (((5.0 + lengths.to(torch.float32)) ** weight) / (6.0**weight)).to(dtype)
+    exact = torch.promote_types(dtype, torch.float32)
+    return (((5.0 + lengths.to(exact)) ** weight) / (6.0**weight)).to(dtype)
 
 
 def largest(x: torch.Tensor, count: int) -> torch.Tensor:
