@@ -94,7 +94,7 @@ def test_length_penalty_changes_who_is_best() -> None:
     for weight in (-1.0, 0.0, 2.0):
         lengths = []
         for seed in range(10):
-            model = Model(seed, vocabulary=3)
+            model = Model(seed, vocabulary=3, scale=0.4)
             _, final, _ = search(model, [0], 2, states(model, 1, seed), 27, 3, length_penalty_weight=weight)
             lengths.append(int(final.lengths[0, 0]))
         found.add(tuple(lengths))
