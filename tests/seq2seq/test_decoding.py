@@ -384,3 +384,113 @@ def test_nothing_passed_in_is_changed() -> None:
     assert inputs.equal(copies[0]) and state.equal(copies[1])
     second = seq2seq.dynamic_decode(decoder, impute_finished=True)
     assert first[0].rnn_output.equal(second[0].rnn_output)
+
+
+# --- leaving finished rows out ----------------------------------------------------------------------------------------
+
+
+class Table(seq2seq.GreedyEmbeddingHelper):
+    """A helper that does not say whether rows can be left out."""
+
+
+def library_model(seed: int) -> tuple[Any, torch.nn.Linear, torch.Tensor]:
+    torch.manual_seed(seed)
+    cell = cells.MultiRNNCell([cells.LSTMCell(5, input_size=3), cells.GRUCell(4, input_size=5)]).double()
+    layer = torch.nn.Linear(4, 6).double()
+    with torch.no_grad():
+        for weight in [*cell.parameters(), *layer.parameters()]:
+            weight.mul_(3)
+    return cell, layer, torch.randn(6, 3, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("limit", [None, 0, 1, 7])
+@pytest.mark.parametrize("ngrams", [None, 2])
+def test_finished_rows_are_left_out(seed: int, limit: int | None, ngrams: int | None) -> None:
+    cell, layer, table = library_model(seed)
+    state = (
+        cells.LSTMStateTuple(*(torch.randn(9, 5, dtype=torch.float64) for _ in range(2))),
+        torch.randn(9, 4, dtype=torch.float64, requires_grad=True),
+    )
+    rows: list[int] = []
+    layer.register_forward_hook(lambda module, args, out: rows.append(args[0].shape[0]))
+
+    def run(kind: Any) -> Any:
+        rows.clear()
+        helper = kind(table, [i % 6 for i in range(9)], 2, no_repeat_ngram_size=ngrams)
+        result = seq2seq.dynamic_decode(
+            seq2seq.BasicDecoder(cell, helper, state, layer),
+            impute_finished=True,
+            maximum_iterations=limit if limit is not None else 12,
+        )
+        return result, list(rows)
+
+    (wanted, wanted_state, wanted_lengths), all_rows = run(Table)
+    (got, got_state, got_lengths), some_rows = run(seq2seq.GreedyEmbeddingHelper)
+    assert got_lengths.equal(wanted_lengths) and got.sample_id.equal(wanted.sample_id)
+    torch.testing.assert_close(got.rnn_output, wanted.rnn_output)
+    torch.testing.assert_close(got_state, wanted_state)
+    if limit == 0:
+        return
+    assert len(some_rows) == len(all_rows) and set(all_rows) == {9}
+    for t, count in enumerate(some_rows):
+        live = int((wanted_lengths > t).sum())
+        assert live <= count and (2 * live > count or live == 0), (t, live, count)
+    sources = [*cell.parameters(), *layer.parameters(), state[1]]
+    grads = [
+        torch.autograd.grad(outputs.rnn_output.sin().sum() + final[1].sum(), sources)
+        for outputs, final in ((got, got_state), (wanted, wanted_state))
+    ]
+    for a, b in zip(*grads, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_rows_stay_where_something_may_know_them() -> None:
+    """An embedding function, a cell or an output layer of the user's, a draw: all rows are computed to the end."""
+    cell, layer, table = library_model(0)
+    start, none = [0, 1, 2], torch.zeros(0, dtype=torch.int64)
+    state = cell.zero_state(3, torch.float64)
+    helper = seq2seq.GreedyEmbeddingHelper(table, start, 2)
+    plain = seq2seq.BasicDecoder(cell, helper, state, layer)
+    assert plain.select_rows(none) is not None
+    others = [
+        seq2seq.BasicDecoder(cell, seq2seq.GreedyEmbeddingHelper(lambda ids: table[ids.long()], start, 2), state, layer),
+        seq2seq.BasicDecoder(cell, seq2seq.SampleEmbeddingHelper(table, start, 2), state, layer),
+        seq2seq.BasicDecoder(
+            cell, seq2seq.GreedyEmbeddingHelper(table, start, 2, logits_processor=lambda t, ids, x: x), state, layer
+        ),
+        seq2seq.BasicDecoder(lambda x, s: (s, s), helper, state[1], layer),
+        seq2seq.BasicDecoder(cells.DropoutWrapper(cell), helper, state, layer),
+        seq2seq.BasicDecoder(cell, helper, state, lambda out: out),
+        Loop(cell, helper, state, layer),
+    ]
+    assert all(decoder.select_rows(none) is None for decoder in others)
+
+
+def test_a_cell_that_can_leave_rows_out() -> None:
+    """Something with a memory for each row, that knows how to keep some of them."""
+
+    class Remembering:
+        def __init__(self, memory: torch.Tensor, seen: list[int]) -> None:
+            self.memory, self.seen = memory, seen
+
+        def __call__(self, x: torch.Tensor, state: torch.Tensor) -> Any:
+            self.seen.append(x.shape[0])
+            new = state + self.memory
+            return new, new
+
+        def select_rows(self, rows: torch.Tensor) -> Any:
+            return Remembering(self.memory.index_select(0, rows), self.seen)
+
+    # row b crosses its threshold, and gives token 1, after 2 * b + 1 steps
+    memory = torch.stack([torch.zeros(5), 1 / (2.0 * torch.arange(5) + 1)], 1)
+    start = torch.tensor([[1.0 - 1e-3, 0.0]]).expand(5, 2)
+    seen: list[int] = []
+    decoder = seq2seq.BasicDecoder(
+        Remembering(memory, seen), seq2seq.GreedyEmbeddingHelper(torch.zeros(2, 3), [0] * 5, 1), start
+    )
+    outputs, final, lengths = seq2seq.dynamic_decode(decoder, impute_finished=True)
+    assert lengths.tolist() == [1, 3, 5, 7, 9]
+    assert seen == [5, 5, 5, 5, 5, 2, 2, 1, 1]
+    torch.testing.assert_close(final, start + memory * lengths.unsqueeze(1))
+    assert outputs.sample_id.sum(1).tolist() == [1] * 5

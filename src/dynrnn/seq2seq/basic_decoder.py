@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from dynrnn.checks import check_pair, check_rows
 from dynrnn.seq2seq.decode_training import decode_training
 from dynrnn.seq2seq.decoding import Decoder
 from dynrnn.seq2seq.helpers import Helper, TrainingHelper, check_callable
+from dynrnn.seq2seq.shrinking import cell_for_rows
 
 __all__ = ["BasicDecoder", "BasicDecoderOutput"]
 
@@ -110,6 +112,18 @@ class BasicDecoder(Decoder):
             time=time, outputs=output, state=state, sample_ids=ids
         )
         return BasicDecoderOutput(output, ids), state, next_inputs, finished
+
+    def select_rows(self, rows: torch.Tensor) -> Decoder | None:
+        """A decoder for these rows, if helper, cell and output layer hold nothing for a row."""
+        plain_layer = self.output_layer is None or type(self.output_layer) is torch.nn.Linear
+        if type(self) is not BasicDecoder or not plain_layer:
+            return None
+        helper, cell = self.helper.select_rows(rows), cell_for_rows(self.cell, rows)
+        if helper is None or cell is None:
+            return None
+        other = copy.copy(self)
+        other.helper, other.cell = helper, cell
+        return other
 
     def decode_whole(self, impute_finished: bool, limit: int | None) -> tuple[Any, Any, torch.Tensor] | None:
         """All steps at once, if the helper reads its inputs from a sequence; None for `dynamic_decode`'s loop."""

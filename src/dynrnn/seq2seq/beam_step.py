@@ -123,15 +123,43 @@ def largest(x: torch.Tensor, count: int) -> torch.Tensor:
     if count > size:
         raise ValueError(f"input must have at least k columns. Had {size}, needed {count}")
     # torch.topk promises no order among equal ones; one more than is needed shows whether the choice was open
-    values, places = torch.topk(x, min(count + 1, size), -1)
-    if count < size and bool((values[:, count] >= values[:, count - 1]).any()):
-        return torch.sort(x, stable=True, dim=-1, descending=True).indices[:, :count]
-    values, places = values[:, :count], places[:, :count]
+    values, places = _top(x, min(count + 1, size))
+    if count < size:
+        open_rows = (values[:, count] >= values[:, count - 1]).nonzero().flatten().tolist()
+        values, places = values[:, :count], places[:, :count]
+    else:
+        open_rows = []
     if count > 1 and bool((values[:, 1:] >= values[:, :-1]).any()):
         places = torch.sort(places, -1).values
         order = torch.sort(x.gather(1, places), stable=True, dim=-1, descending=True).indices
         places = places.gather(1, order)
+    if open_rows:
+        places = places.clone()
+    for row in open_rows:
+        candidates = (x[row] >= values[row, count - 1]).nonzero().flatten()
+        order = torch.sort(x[row, candidates], stable=True, descending=True).indices
+        places[row] = candidates[order[:count]]
     return places
+
+
+# Rows longer than this are searched in chunks of that many: the largest are in the chunks with the largest maxima.
+_LONG, _CHUNK = 4096, 64
+
+
+def _top(x: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """``torch.topk``: first the maxima of chunks, at the speed of memory, then what is in the best of them."""
+    chunks = x.shape[-1] // _CHUNK
+    if x.shape[-1] < _LONG or chunks <= count:
+        return torch.topk(x, count, -1)
+    head = x[:, : chunks * _CHUNK].unflatten(1, (chunks, _CHUNK))
+    best = torch.topk(head.amax(-1), count, -1).indices
+    inside = torch.arange(_CHUNK, device=x.device)
+    places = (best.unsqueeze(-1) * _CHUNK + inside).flatten(1)
+    if tail := x.shape[-1] - chunks * _CHUNK:
+        rest = torch.arange(x.shape[-1] - tail, x.shape[-1], device=x.device).expand(x.shape[0], tail)
+        places = torch.cat([places, rest], 1)
+    values, order = torch.topk(x.gather(1, places), count, -1)
+    return values, places.gather(1, order)
 
 
 def first_log_probs(batch: int, beams: int, dtype: torch.dtype, device: Any = None) -> torch.Tensor:

@@ -25,6 +25,7 @@ from dynrnn import nest
 from dynrnn.checks import check_like, describe_leaf
 from dynrnn.driver_inputs import check_options
 from dynrnn.scan import scan_until
+from dynrnn.seq2seq.shrinking import can_shrink, decode_shrinking
 
 __all__ = ["Decoder", "dynamic_decode"]
 
@@ -72,6 +73,14 @@ class Decoder(abc.ABC):
         For decoders that move rows about between steps, as beam search does.
         """
         return False
+
+    def select_rows(self, rows: torch.Tensor) -> Decoder | None:
+        """A decoder that goes on with these rows (int64, ascending) alone, or None if that cannot be.
+
+        With ``impute_finished`` `dynamic_decode` then leaves finished rows out. None is right for whatever holds
+        something of its own for each row.
+        """
+        return None
 
     def final_lengths(self, final_state: Any, counted: torch.Tensor) -> torch.Tensor:
         """The lengths that `dynamic_decode` returns.
@@ -137,18 +146,46 @@ def dynamic_decode(
 
 def _decode_steps(decoder: Decoder, impute: bool, limit: int | None) -> tuple[Any, Any, torch.Tensor]:
     """The loop: time-major outputs, final state and lengths, before `Decoder.finalize`."""
-    finished, first_inputs, state = _three(decoder.initialize())
+    finished, inputs, state = _three(decoder.initialize())
     if impute and finished.ndim != 1:
         raise ValueError(
             f"impute_finished must be False for {type(decoder).__name__}, whose finished flags are per beam: "
             f"expected a bool vector [batch_size], got {describe_leaf(finished)}"
         )
-    own = decoder.tracks_own_finished
     if limit is not None and limit <= 0:
         finished = torch.ones_like(finished)
+    lengths = torch.zeros(finished.shape, dtype=torch.int32, device=finished.device)
+    if bool(finished.all()):
+        emit_like = _nothing_like(decoder, inputs, state, finished)
+        outputs, state, _ = scan_until(_no_step, state, finished, emit_like=emit_like, mask=impute)
+        return outputs, state, lengths
+    if impute and can_shrink(decoder, state):
+        return decode_shrinking(_run, decoder, inputs, state, finished, lengths, limit)
+    outputs, state, (_, _, lengths) = _run(decoder, inputs, state, finished, lengths, impute, limit)
+    return outputs, state, lengths
+
+
+def _run(
+    decoder: Decoder,
+    inputs: Any,
+    state: Any,
+    finished: torch.Tensor,
+    lengths: torch.Tensor,
+    impute: bool,
+    limit: int | None,
+    first: int = 0,
+    until: int = 0,
+) -> tuple[Any, Any, tuple[Any, torch.Tensor, torch.Tensor]]:
+    """Steps from ``first`` on, until no more than ``until`` rows are not finished.
+
+    Returns:
+        Outputs, state, and (inputs, finished, lengths) to go on with.
+    """
+    own = decoder.tracks_own_finished
 
     def step(time: int, state: Any, carry: tuple[Any, Any, Any]) -> tuple[Any, Any, Any, Any]:
         inputs, finished, lengths = carry
+        time += first
         result = decoder.step(time, inputs, state)
         if not isinstance(result, (tuple, list)) or len(result) != 4:
             raise TypeError(
@@ -162,22 +199,16 @@ def _decode_steps(decoder: Decoder, impute: bool, limit: int | None) -> tuple[An
         done = torch.as_tensor(done)
         if not own:
             done = done | finished
-        if limit is not None and time + 1 >= limit:
-            done = torch.ones_like(done)
-        return done, outputs, new_state, (next_inputs, done, lengths)
+        stop = done
+        if (limit is not None and time + 1 >= limit) or (until and int((~done).sum()) <= until):
+            stop = torch.ones_like(done)
+        return stop, outputs, new_state, (next_inputs, done, lengths)
 
-    lengths = torch.zeros(finished.shape, dtype=torch.int32, device=finished.device)
-    emit_like = _nothing_like(decoder, first_inputs, state, finished) if bool(finished.all()) else None
-    outputs, state, carry = scan_until(
-        step,
-        state,
-        finished,
-        (first_inputs, finished, lengths),
-        emit_like=emit_like,
-        mask=impute,
-        sticky=not own,
-    )
-    return outputs, state, carry[2]
+    return scan_until(step, state, finished, (inputs, finished, lengths), mask=impute, sticky=not own)
+
+
+def _no_step(time: int, state: Any, carry: Any) -> Any:
+    raise AssertionError("a decode of no steps ran one; this is a bug")
 
 
 def _three(result: Any) -> tuple[torch.Tensor, Any, Any]:

@@ -40,6 +40,10 @@ class Helper(abc.ABC):
         """Dtype of the sample ids."""
         return torch.int32
 
+    def select_rows(self, rows: torch.Tensor) -> Helper | None:
+        """A helper that goes on with these rows alone, or None; see `Decoder.select_rows`."""
+        return None
+
     @abc.abstractmethod
     def initialize(self) -> tuple[torch.Tensor, Any]:
         """``(finished, first_inputs)``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -41,6 +42,7 @@ class GreedyEmbeddingHelper(Helper):
         logits_processor: LogitsProcessor | None = None,
     ) -> None:
         self._embedding, device = as_embedding(embedding)
+        self._is_table = isinstance(embedding, torch.Tensor) or type(embedding) is torch.nn.Embedding
         self._start_tokens = as_start_tokens(start_tokens, device)
         self._end_token = as_end_token(end_token)
         self._rules = LogitsRules(no_repeat_ngram_size, logits_processor)
@@ -49,6 +51,17 @@ class GreedyEmbeddingHelper(Helper):
     def batch_size(self) -> int:
         """The number of start tokens."""
         return self._start_tokens.shape[0]
+
+    def select_rows(self, rows: torch.Tensor) -> GreedyEmbeddingHelper | None:
+        """A helper for these rows; None where a function of the user's or a draw may depend on the others."""
+        if type(self) is not GreedyEmbeddingHelper or not self._is_table:
+            return None
+        rules = self._rules.select_rows(rows)
+        if rules is None:
+            return None
+        other = copy.copy(self)
+        other._start_tokens, other._rules = self._start_tokens.index_select(0, rows.to(self._start_tokens.device)), rules
+        return other
 
     def initialize(self) -> tuple[torch.Tensor, Any]:
         """Nobody is finished; the embeddings of the start tokens."""

@@ -115,6 +115,14 @@ class LogitsRules:
         """A new decode: nothing is picked yet."""
         self._ids = torch.zeros((rows, 0), dtype=torch.int32, device=device) if self.active else None
 
+    def select_rows(self, rows: torch.Tensor) -> LogitsRules | None:
+        """The rules for these rows alone; None if a processor, which may know the rows, is among them."""
+        if self._processor is not None:
+            return None
+        other = LogitsRules(self._size, None)
+        other._ids = None if self._ids is None else self._ids.index_select(0, rows.to(self._ids.device))
+        return other
+
     def apply(self, logits: torch.Tensor) -> torch.Tensor:
         """The logits ``[rows, V]`` to pick from."""
         if self._ids is None:
