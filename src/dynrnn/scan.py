@@ -85,6 +85,8 @@ def scan_until(
     carry: Any = None,
     *,
     emit_like: Any = None,
+    mask: bool = True,
+    sticky: bool = True,
 ) -> tuple[Any, Any, Any]:
     """Run ``step`` until every row has said that it is finished.
 
@@ -99,6 +101,9 @@ def scan_until(
         finished: bool tensor ``[B]``: which rows do not even start.
         carry: anything.
         emit_like: nest of tensors as emits are to be; tells their shapes when no step runs. None: as the first one.
+        mask: False: the flags only say when to stop; finished rows go on emitting and changing their state as the step
+            says, and ``finished`` may have more dimensions after B (the beams of a row).
+        sticky: False: the flags are those of the last step alone, so a row may go on after it was finished.
 
     Returns:
         ``(emits, final_state, final_carry)``, emits stacked as ``[steps, B, ...]`` (rank-0 ones as ``[steps]``), with
@@ -111,12 +116,14 @@ def scan_until(
     """
     if not callable(step):
         raise TypeError(f"step must be callable as step(time, state, carry), got {type(step).__name__}")
-    if not isinstance(finished, torch.Tensor) or finished.dtype != torch.bool or finished.ndim != 1:
-        raise ValueError(f"finished must be a bool tensor of shape [batch_size], got {describe_leaf(finished)}")
+    wrong_rank = isinstance(finished, torch.Tensor) and (finished.ndim != 1 if mask else finished.ndim < 1)
+    if not isinstance(finished, torch.Tensor) or finished.dtype != torch.bool or wrong_rank:
+        axes = "[batch_size]" if mask else "[batch_size, ...]"
+        raise ValueError(f"finished must be a bool tensor of shape {axes}, got {describe_leaf(finished)}")
     check_rows(state, finished.shape[0], "state", arrays=True)
     if emit_like is not None:
         check_rows(emit_like, finished.shape[0], "emit_like")
-    return reference.run_until(step, state, finished, carry, emit_like)
+    return reference.run_until(step, state, finished, carry, emit_like, mask, sticky)
 
 
 def _check_policies(memory: Any, engine: Any) -> None:

@@ -75,7 +75,15 @@ def run(
     return _stack(ys, time_axis, steps), state
 
 
-def run_until(step: UntilStep, state: Any, finished: torch.Tensor, carry: Any, emit_like: Any) -> tuple[Any, Any, Any]:
+def run_until(
+    step: UntilStep,
+    state: Any,
+    finished: torch.Tensor,
+    carry: Any,
+    emit_like: Any,
+    mask: bool = True,
+    sticky: bool = True,
+) -> tuple[Any, Any, Any]:
     """Run ``step`` until all rows are finished; arguments as ``dynrnn.scan_until`` has checked them.
 
         while not all(finished):
@@ -85,6 +93,7 @@ def run_until(step: UntilStep, state: Any, finished: torch.Tensor, carry: Any, e
             finished    = finished | done
 
     Rows that are finished are fed as they are, with no donor: the step may look at them (its carry is not masked).
+    Without ``mask`` there is no ``where``, without ``sticky`` no ``|``.
 
     Returns:
         Emits, stacked ``[steps, ...]`` (None when no step ran and ``emit_like`` is None), final state, final carry.
@@ -92,24 +101,27 @@ def run_until(step: UntilStep, state: Any, finished: torch.Tensor, carry: Any, e
     batch = finished.shape[0]
     emits: list[Any] = []
     expected = emit_like
-    while not all(flags := finished.tolist()):
+    while not all(flags := finished.flatten().tolist()):
         result = step(len(emits), state, carry)
         if not isinstance(result, (tuple, list)) or len(result) != 4:
             raise TypeError(f"step must return (finished, emit, new_state, carry), got {type(result).__name__}")
         done, emit, new_state, carry = result
         if not isinstance(done, torch.Tensor) or done.dtype != torch.bool or done.shape != finished.shape:
-            raise ValueError(f"finished must stay a bool tensor of shape [{batch}], got {describe_leaf(done)}")
+            raise ValueError(
+                f"finished must stay a bool tensor of shape {list(finished.shape)}, got {describe_leaf(done)}"
+            )
         check_like(state, new_state, "new_state", "keep the structure, shapes and dtypes of the state")
         check_rows(emit, batch, "emit")
         if expected is not None:
             check_like(expected, emit, "emit", "be alike in every step")
         expected = emit
-        if any(flags):
+        if mask and any(flags):
             live = ~finished
             emit, new_state = _zero_dead(live, emit), _keep_dead(live, new_state, state)
         emits.append(emit)
         state = new_state
-        finished = finished | done.to(finished.device)
+        done = done.to(finished.device)
+        finished = finished | done if sticky else done
     if emits:
         return _stack(emits, 0, len(emits)), state, carry
     if emit_like is None:

@@ -157,7 +157,16 @@ def _check_state(state: Any, tensors: Sequence[Tensor], new_state: Any) -> None:
 
 @register("ScanUntil", needs_run=True, stateful=True)
 def _scan_until(
-    run: Any, finished: torch.Tensor, *values: Any, body: Body, inputs: int, states: int, loops: int, emits: int
+    run: Any,
+    finished: torch.Tensor,
+    *values: Any,
+    body: Body,
+    inputs: int,
+    states: int,
+    loops: int,
+    emits: int,
+    mask: bool,
+    sticky: bool,
 ) -> list[Any]:
     xs, rest = list(values[:inputs]), values[inputs:]
     state, rest = list(rest[:states]), rest[states:]
@@ -174,7 +183,9 @@ def _scan_until(
         next_s, results = results[:states], results[states:]
         return done, results[loops:], next_s, (next_x, results[:loops])
 
-    emitted, final, (_, final_loop) = scan_until(step, state, finished, (xs, loop_state), emit_like=empty)
+    emitted, final, (_, final_loop) = scan_until(
+        step, state, finished, (xs, loop_state), emit_like=empty, mask=mask, sticky=sticky
+    )
     return [*emitted, *final, *final_loop]
 
 
@@ -185,6 +196,8 @@ def scan_until_node(
     state: Any,
     loop_state: Any,
     template: Any,
+    mask: bool = True,
+    sticky: bool = True,
 ) -> tuple[Any, Any, Any]:
     """Unroll until all rows are finished.
 
@@ -195,6 +208,7 @@ def scan_until_node(
         state: nest of tensors ``[B, ...]``.
         loop_state: nest of tensors and TensorArrays; may be empty.
         template: nest of tensors with the shape of one row's emit.
+        mask, sticky: as of `dynrnn.scan_until`.
 
     Returns:
         Emits ``[steps, B, ...]``, final state, final loop state.
@@ -232,7 +246,15 @@ def scan_until_node(
     node = graph.create_op(
         "ScanUntil",
         [finished, *xs, *states, *loops, *templates, *body.captures],
-        {"body": body, "inputs": len(xs), "states": len(states), "loops": len(loops), "emits": len(templates)},
+        {
+            "body": body,
+            "inputs": len(xs),
+            "states": len(states),
+            "loops": len(loops),
+            "emits": len(templates),
+            "mask": mask,
+            "sticky": sticky,
+        },
         "ScanUntil",
         specs=results,
         after=body.dependencies,

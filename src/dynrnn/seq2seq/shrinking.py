@@ -1,0 +1,107 @@
+"""Decoding that leaves finished rows out, where nothing but the state knows how many rows there are.
+
+The loop runs until no more than half of its rows are left, and goes on with those as a smaller batch: at any time at
+least about half of what is computed counts, and the batch is cut at most log2(B) times.
+
+Whether rows can be left out is the decoder's to say (`Decoder.select_rows`): a cell with the memory of its attention,
+or an embedding function that joins a context vector, would mix rows up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from dynrnn import cells, nest
+from dynrnn.checks import has_rows
+
+__all__ = ["can_shrink", "cell_for_rows", "decode_shrinking"]
+
+# Cells that hold nothing for a row; subclasses may.
+_PLAIN_CELLS = (cells.BasicRNNCell, cells.BasicLSTMCell, cells.LSTMCell, cells.GRUCell)
+
+
+def cell_for_rows(cell: Any, rows: torch.Tensor) -> Any:
+    """``cell`` for these rows alone: what its ``select_rows(rows)`` gives, itself if it is plain, or None."""
+    if type(cell) in _PLAIN_CELLS:
+        return cell
+    if type(cell) is cells.MultiRNNCell:
+        return cell if all(cell_for_rows(part, rows) is part for part in cell.cells) else None
+    select = getattr(cell, "select_rows", None)
+    return None if select is None else select(rows)
+
+
+def can_shrink(decoder: Any, state: Any) -> bool:
+    """Whether finished rows of ``decoder`` can be left out."""
+    leaves = nest.flatten(state)
+    if decoder.tracks_own_finished or not all(isinstance(leaf, torch.Tensor) for leaf in leaves):
+        return False  # TensorArrays hold a batch of their own
+    return decoder.select_rows(torch.zeros(0, dtype=torch.int64)) is not None
+
+
+def decode_shrinking(
+    run: Callable[..., Any],
+    decoder: Any,
+    inputs: Any,
+    state: Any,
+    finished: torch.Tensor,
+    lengths: torch.Tensor,
+    limit: int | None,
+) -> tuple[Any, Any, torch.Tensor]:
+    """The loop with ``impute_finished``.
+
+    Args:
+        run: the loop over one batch, as in ``decoding.py``.
+        decoder, inputs, state, finished, lengths: what to start from.
+        limit: the most steps, or None.
+
+    Returns:
+        Time-major outputs, final state and lengths.
+    """
+    batch, time = finished.shape[0], 0
+    # where the rows of the batch that runs stand in the whole
+    at = torch.arange(batch, device=finished.device)
+    total_state, total_lengths = state, lengths
+    parts: list[Any] = []
+    while True:
+        live = (~finished).nonzero().flatten()
+        if parts or 2 * live.numel() <= finished.numel():
+            chosen = decoder.select_rows(live)
+            assert chosen is not None
+            decoder, at = chosen, at.index_select(0, live)
+            inputs, state = _pick(inputs, live), _pick(state, live)
+            finished, lengths = finished.index_select(0, live), lengths.index_select(0, live)
+        outputs, state, (inputs, finished, lengths) = run(
+            decoder, inputs, state, finished, lengths, True, limit, time, finished.shape[0] // 2
+        )
+        time += nest.flatten(outputs)[0].shape[0]
+        parts.append(_spread(outputs, at, batch))
+        total_state = nest.map_structure(lambda old, new: _put(old, new, at), total_state, state)
+        total_lengths = total_lengths.index_copy(0, at, lengths)
+        if bool(finished.all()) or (limit is not None and time >= limit):
+            break
+    outputs = parts[0] if len(parts) == 1 else nest.map_structure(lambda *leaves: torch.cat(leaves), *parts)
+    return outputs, total_state, total_lengths
+
+
+def _pick(tree: Any, rows: torch.Tensor) -> Any:
+    return nest.map_structure(lambda leaf: leaf.index_select(0, rows) if has_rows(leaf) else leaf, tree)
+
+
+def _put(old: torch.Tensor, new: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
+    if not has_rows(old) or new.shape[0] == old.shape[0]:
+        return new
+    return old.index_copy(0, at, new)
+
+
+def _spread(outputs: Any, at: torch.Tensor, batch: int) -> Any:
+    """Outputs ``[steps, rows, ...]`` as ``[steps, batch, ...]``, zero in the rows that were left out."""
+
+    def spread(leaf: torch.Tensor) -> torch.Tensor:
+        if leaf.ndim < 2 or leaf.shape[1] == batch:
+            return leaf
+        return leaf.new_zeros((leaf.shape[0], batch, *leaf.shape[2:])).index_copy(1, at, leaf)
+
+    return nest.map_structure(spread, outputs)

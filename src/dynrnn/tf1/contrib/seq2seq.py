@@ -1,0 +1,49 @@
+"""``tf.contrib.seq2seq``: decoders, helpers, beam search, the loss."""
+
+from dynrnn.tf1._namespace import missing
+from dynrnn.tf1.contrib.seq2seq_beam import (
+    BeamSearchDecoder,
+    BeamSearchDecoderOutput,
+    BeamSearchDecoderState,
+    FinalBeamSearchDecoderOutput,
+    gather_tree,
+    gather_tree_from_array,
+    tile_batch,
+)
+from dynrnn.tf1.contrib.seq2seq_decoder import BasicDecoder, BasicDecoderOutput, Decoder, dynamic_decode
+from dynrnn.tf1.contrib.seq2seq_helpers import (
+    CustomHelper,
+    GreedyEmbeddingHelper,
+    Helper,
+    InferenceHelper,
+    SampleEmbeddingHelper,
+    ScheduledEmbeddingTrainingHelper,
+    ScheduledOutputTrainingHelper,
+    TrainingHelper,
+)
+from dynrnn.tf1.contrib.seq2seq_loss import sequence_loss
+
+__all__ = [
+    "BasicDecoder",
+    "BasicDecoderOutput",
+    "BeamSearchDecoder",
+    "BeamSearchDecoderOutput",
+    "BeamSearchDecoderState",
+    "CustomHelper",
+    "Decoder",
+    "FinalBeamSearchDecoderOutput",
+    "GreedyEmbeddingHelper",
+    "Helper",
+    "InferenceHelper",
+    "SampleEmbeddingHelper",
+    "ScheduledEmbeddingTrainingHelper",
+    "ScheduledOutputTrainingHelper",
+    "TrainingHelper",
+    "dynamic_decode",
+    "gather_tree",
+    "gather_tree_from_array",
+    "sequence_loss",
+    "tile_batch",
+]
+
+__getattr__ = missing(__name__, globals())
