@@ -108,9 +108,7 @@ class BasicDecoder(Decoder):
         if self.output_layer is not None:
             output = self.output_layer(output)
         ids = self.helper.sample(time=time, outputs=output, state=state)
-        finished, next_inputs, state = self.helper.next_inputs(
-            time=time, outputs=output, state=state, sample_ids=ids
-        )
+        finished, next_inputs, state = self.helper.next_inputs(time=time, outputs=output, state=state, sample_ids=ids)
         return BasicDecoderOutput(output, ids), state, next_inputs, finished
 
     def select_rows(self, rows: torch.Tensor) -> Decoder | None:

@@ -1,4 +1,4 @@
-"""Helpers that feed back the embedding of the token that was picked: `GreedyEmbeddingHelper`, `SampleEmbeddingHelper`."""
+"""`GreedyEmbeddingHelper` and `SampleEmbeddingHelper`: the embedding of what was picked is fed back."""
 
 from __future__ import annotations
 
@@ -60,7 +60,10 @@ class GreedyEmbeddingHelper(Helper):
         if rules is None:
             return None
         other = copy.copy(self)
-        other._start_tokens, other._rules = self._start_tokens.index_select(0, rows.to(self._start_tokens.device)), rules
+        other._start_tokens, other._rules = (
+            self._start_tokens.index_select(0, rows.to(self._start_tokens.device)),
+            rules,
+        )
         return other
 
     def initialize(self) -> tuple[torch.Tensor, Any]:

@@ -126,7 +126,9 @@ class ScheduledOutputTrainingHelper(TrainingHelper):
 
 def _choose(rows: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     if a.shape != b.shape:
-        raise ValueError(f"what is fed instead of the inputs must have their shape {list(b.shape)}, got {list(a.shape)}")
+        raise ValueError(
+            f"what is fed instead of the inputs must have their shape {list(b.shape)}, got {list(a.shape)}"
+        )
     return torch.where(rows.reshape(-1, *[1] * (b.ndim - 1)), a, b)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 
@@ -55,9 +54,7 @@ def sequence_loss(
         losses = torch.nn.functional.cross_entropy(flat, labels.long(), reduction="none")
     else:
         losses = softmax_loss_function(labels=labels, logits=flat)
-    return averaged(
-        losses, weights, average_across_timesteps, average_across_batch, sum_over_timesteps, sum_over_batch
-    )
+    return averaged(losses, weights, average_across_timesteps, average_across_batch, sum_over_timesteps, sum_over_batch)
 
 
 def check_ranks(logits: int | None, targets: int | None, weights: int | None) -> None:

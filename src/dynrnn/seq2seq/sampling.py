@@ -8,7 +8,6 @@ Reinforced Model for Abstractive Summarization", 2017.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 
