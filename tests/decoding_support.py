@@ -80,14 +80,14 @@ def greedy(
         length = tokens.index(end) + 1 if end in tokens else limit
         runs.append((logits, tokens, states, length))
     steps = max(length for *_, length in runs)
-    logits = np.zeros((len(start), steps, model.vocabulary))
+    stored = np.zeros((len(start), steps, model.vocabulary))
     ids = np.zeros((len(start), steps), int)
     finals = np.zeros_like(h0)
-    for row, (outs, tokens, states, length) in enumerate(runs):
+    for row, (outs, tokens, finals_of_row, length) in enumerate(runs):
         stop = length if impute else steps
-        logits[row, :stop], ids[row, :stop] = outs[:stop], tokens[:stop]
-        finals[row] = states[stop - 1]
-    return logits, ids, finals, [length for *_, length in runs]
+        stored[row, :stop], ids[row, :stop] = outs[:stop], tokens[:stop]
+        finals[row] = finals_of_row[stop - 1]
+    return stored, ids, finals, [length for *_, length in runs]
 
 
 def penalty(length: int, weight: float) -> float:

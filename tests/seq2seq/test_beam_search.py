@@ -105,7 +105,7 @@ def test_length_penalty_changes_who_is_best() -> None:
 def test_width_one_is_greedy(seed: int) -> None:
     model, start, end = Model(seed), [0, 1, 2, 3], 4
     h0 = states(model, 4, seed)
-    outputs, final, lengths = search(model, start, end, h0, 1, 9)
+    outputs, _, lengths = search(model, start, end, h0, 1, 9)
     _, ids, _, expected = greedy(model, start, end, h0, 9, True)
     for row, length in enumerate(expected):
         assert outputs.predicted_ids[row, :length, 0].tolist() == ids[row, :length].tolist()
@@ -121,7 +121,7 @@ def test_ties_go_to_the_lower_beam_then_the_lower_token(width: int) -> None:
     outputs, _, _ = search(model, [0, 1], 3, states(model, 2), width, 4)
     parts = outputs.beam_search_decoder_output
     for b in range(2):
-        beams = [([], False)]
+        beams: list[Any] = [([], False)]
         for t in range(4):
             candidates: list[Any] = []
             for k, (tokens, done) in enumerate(beams):
@@ -242,7 +242,7 @@ def test_cells_of_the_library() -> None:
     cell = cells.MultiRNNCell([cells.LSTMCell(4, input_size=3), cells.GRUCell(5, input_size=4)])
     layer, table = torch.nn.Linear(5, 8), torch.nn.Embedding(8, 3)
     decoder = seq2seq.BeamSearchDecoder(cell, table, [0, 1], 2, cell.zero_state(6), 3, layer)
-    outputs, final, lengths = seq2seq.dynamic_decode(decoder, maximum_iterations=4, output_time_major=True)
+    outputs, final, _ = seq2seq.dynamic_decode(decoder, maximum_iterations=4, output_time_major=True)
     assert outputs.predicted_ids.shape[1:] == (2, 3)
     assert final.cell_state[0].c.shape == (2, 3, 4) and final.cell_state[1].shape == (2, 3, 5)
     # gradients reach the weights through scores and states
@@ -364,9 +364,7 @@ def test_coverage_penalty_of_a_search(several: bool) -> None:
 def test_a_step_by_hand() -> None:
     """Two beams, the second finished: it may only go on with the end token 2, at no cost."""
     logits = torch.log(torch.tensor([[[0.5, 0.3, 0.2], [0.1, 0.8, 0.1]]]))
-    got = beam_step(
-        logits, torch.tensor([[-1.0, -1.2]]), torch.tensor([[False, True]]), torch.tensor([[3, 2]]), 2
-    )
+    got = beam_step(logits, torch.tensor([[-1.0, -1.2]]), torch.tensor([[False, True]]), torch.tensor([[3, 2]]), 2)
     assert got.ids.tolist() == [[2, 0]] and got.parents.tolist() == [[1, 0]]
     torch.testing.assert_close(got.scores, torch.tensor([[-1.2, -1 + float(np.log(0.5))]]))
     assert got.finished.tolist() == [[True, False]] and got.lengths.tolist() == [[2, 4]]
@@ -483,7 +481,11 @@ def decoder(**changes: Any) -> Any:
 
 IDS = torch.zeros(2, 1, 3, dtype=torch.int32)
 REFUSED: dict[str, tuple[Any, Any, str]] = {
-    "state not tiled": (decoder(initial_state=torch.zeros(2, 4)), ValueError, "Perhaps you forgot to create a zero_state"),
+    "state not tiled": (
+        decoder(initial_state=torch.zeros(2, 4)),
+        ValueError,
+        "Perhaps you forgot to create a zero_state",
+    ),
     "state in a nest": (decoder(initial_state=(torch.zeros(6, 4), {"a": torch.zeros(5)})), ValueError, r"\[1\]\['a'\]"),
     "start scalar": (decoder(start_tokens=1), ValueError, "start_tokens must be a vector"),
     "end vector": (decoder(end_token=[1]), ValueError, "end_token must be a scalar"),

@@ -15,7 +15,13 @@ import dynrnn
 from dynrnn import cells, seq2seq
 
 B, T = 4, 6
-LENGTHS = {"ragged": [3, 0, 6, 5], "full": [6, 6, 6, 6], "short": [2, 1, 2, 2], "none": [0, 0, 0, 0], "one": [0, 1, 0, 0]}
+LENGTHS = {
+    "ragged": [3, 0, 6, 5],
+    "full": [6, 6, 6, 6],
+    "short": [2, 1, 2, 2],
+    "none": [0, 0, 0, 0],
+    "one": [0, 1, 0, 0],
+}
 
 
 class Loop(seq2seq.BasicDecoder):
@@ -117,9 +123,7 @@ def test_garbage_in_the_padding_reaches_nothing() -> None:
     outputs, final, _ = seq2seq.dynamic_decode(
         seq2seq.BasicDecoder(cell, helper, torch.zeros(B, 4), layer), impute_finished=True
     )
-    found = torch.autograd.grad(
-        outputs.rnn_output.sum() + final.sum(), [x, *cell.parameters(), *layer.parameters()]
-    )
+    found = torch.autograd.grad(outputs.rnn_output.sum() + final.sum(), [x, *cell.parameters(), *layer.parameters()])
     assert all(bool(g.isfinite().all()) for g in (outputs.rnn_output, final, *found))
 
 
@@ -173,7 +177,10 @@ def test_greedy_is_the_loop_written_out(seed: int, impute: bool, limit: int) -> 
 
 def test_some_of_those_models_end_early_and_some_do_not() -> None:
     """What the test above would not show if all lengths were the same."""
-    found = {n for seed in range(8) for n in greedy(Model(seed), [0, 1, 2, 3], 4, data(Model(seed), seed)[1], 12, True)[3]}
+    found: set[int] = set()
+    for seed in range(8):
+        model = Model(seed)
+        found |= set(greedy(model, [0, 1, 2, 3], 4, data(model, seed)[1], 12, True)[3])
     assert {1, 12} < found
 
 
@@ -281,7 +288,7 @@ def test_a_users_decoder(impute: bool) -> None:
 
 
 def test_finished_stays_unless_the_decoder_tracks_it() -> None:
-    """A row that says "finished" in step 1 alone: with its own flags it runs until the others are done in the same step."""
+    """A row that says "finished" in its first step alone: with flags of its own the decoder runs on."""
 
     class Blinking(Counting):
         def step(self, time: int, inputs: Any, state: Any) -> Any:
@@ -454,7 +461,9 @@ def test_rows_stay_where_something_may_know_them() -> None:
     plain = seq2seq.BasicDecoder(cell, helper, state, layer)
     assert plain.select_rows(none) is not None
     others = [
-        seq2seq.BasicDecoder(cell, seq2seq.GreedyEmbeddingHelper(lambda ids: table[ids.long()], start, 2), state, layer),
+        seq2seq.BasicDecoder(
+            cell, seq2seq.GreedyEmbeddingHelper(lambda ids: table[ids.long()], start, 2), state, layer
+        ),
         seq2seq.BasicDecoder(cell, seq2seq.SampleEmbeddingHelper(table, start, 2), state, layer),
         seq2seq.BasicDecoder(
             cell, seq2seq.GreedyEmbeddingHelper(table, start, 2, logits_processor=lambda t, ids, x: x), state, layer

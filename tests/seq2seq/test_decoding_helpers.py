@@ -119,7 +119,9 @@ def test_top_k_and_nucleus_keep_what_they_should() -> None:
     assert sampling.keep_nucleus(logits, 0.5)[0, 0] == logits[0, 0]
 
 
-@pytest.mark.parametrize(("options", "size"), [({"top_k": 2}, 2), ({"top_p": 1e-9}, 1), ({"top_k": 3, "top_p": 0.99999}, 3)])
+@pytest.mark.parametrize(
+    ("options", "size"), [({"top_k": 2}, 2), ({"top_p": 1e-9}, 1), ({"top_k": 3, "top_p": 0.99999}, 3)]
+)
 def test_restricted_draws(options: Any, size: int) -> None:
     model = Model(1)
     model.v *= 0.01
@@ -391,7 +393,7 @@ REFUSED: dict[str, tuple[Any, Any, str]] = {
         ValueError,
         "auxiliary_inputs must be like the inputs",
     ),
-    "custom": (lambda: seq2seq.CustomHelper(ANYTHING, len, len), TypeError, "initialize_fn must be callable"),
+    "custom": (lambda: seq2seq.CustomHelper(ANYTHING, len, ANYTHING), TypeError, "initialize_fn must be callable"),
     "inference": (
         lambda: seq2seq.InferenceHelper(len, (), torch.int32, [1, 2], len),
         TypeError,

@@ -53,6 +53,8 @@ def crossentropy(logits: Any, targets: Any) -> Any:
 @pytest.mark.parametrize("weights", WEIGHTS.values(), ids=WEIGHTS)
 @pytest.mark.parametrize("own", [False, True])
 def test_all_flags(flags: Any, weights: Any, own: bool) -> None:
+    average_time, average_batch, sum_time, sum_batch = flags
+
     def squares(*, labels: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         assert labels.shape == (12,) and logits.shape == (12, 5)
         return (logits.sum(-1) - labels) ** 2
@@ -62,7 +64,10 @@ def test_all_flags(flags: Any, weights: Any, own: bool) -> None:
             torch.from_numpy(LOGITS),
             torch.from_numpy(TARGETS).int(),
             torch.from_numpy(weights),
-            *flags,
+            average_time,
+            average_batch,
+            sum_time,
+            sum_batch,
             softmax_loss_function=squares if own else None,
         )
 

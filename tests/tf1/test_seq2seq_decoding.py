@@ -31,7 +31,7 @@ def session() -> Iterator[Any]:
         yield sess
 
 
-class ModelCell(tf.nn.rnn_cell.RNNCell):  # type: ignore[misc, name-defined]
+class ModelCell(tf.nn.rnn_cell.RNNCell):
     """A program's own cell with the numbers of a `Model`."""
 
     def __init__(self, model: Model) -> None:
@@ -59,7 +59,7 @@ def layer_of(model: Model) -> Any:
     )
 
 
-class Loop(seq2seq.BasicDecoder):  # type: ignore[misc, name-defined]
+class Loop(seq2seq.BasicDecoder):
     """A program's own decoder, which is run step by step."""
 
 
@@ -289,7 +289,7 @@ def test_inference_and_custom_helpers(session: Any) -> None:
 # --- programs' own decoders -------------------------------------------------------------------------------------------
 
 
-class Counting(seq2seq.Decoder):  # type: ignore[misc, name-defined]
+class Counting(seq2seq.Decoder):
     """Row b ends after ``ends[b]`` steps; the state has rows, a scalar and a TensorArray."""
 
     def __init__(self, ends: Any, finalizes: bool = False) -> None:
@@ -446,9 +446,7 @@ def test_beam_search_of_nests_and_arrays(session: Any) -> None:
     array = tf.TensorArray(tf.float64, size=0, dynamic_size=True, element_shape=[None, 4])
     first = {"h": seq2seq.tile_batch(tf.constant(h0), 2), "time": tf.constant(0), "past": array}
     arguments = (tf.constant(model.embedding), [0, 1, 2, 3], 4, first, 2, layer_of(model))
-    outputs, final, _ = seq2seq.dynamic_decode(
-        seq2seq.BeamSearchDecoder(Recording(model), *arguments), maximum_iterations=5
-    )
+    _, final, _ = seq2seq.dynamic_decode(seq2seq.BeamSearchDecoder(Recording(model), *arguments), maximum_iterations=5)
     kept, kept_final, _ = seq2seq.dynamic_decode(
         seq2seq.BeamSearchDecoder(Recording(model), *arguments, reorder_tensor_arrays=False), maximum_iterations=5
     )

@@ -1,7 +1,7 @@
 """`BeamSearchDecoder`: the K best sequences of each row, by beam search (``beam_step.py`` has the formula).
 
 The cell sees a batch of ``B * K`` rows, the beams of a row one after the other; `tile_batch` makes its first state (and
-the memory of its attention) so. Between steps state leaves stand as ``[B, K, ...]``, which is a view of the same memory.
+the memory of its attention) so. Between steps state leaves stand as ``[B, K, ...]``, a view of the same memory.
 """
 
 from __future__ import annotations

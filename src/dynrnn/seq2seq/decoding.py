@@ -16,6 +16,7 @@ Training is not a loop of Python: with a `TrainingHelper` all inputs are known b
 from __future__ import annotations
 
 import abc
+import contextlib
 import operator
 from typing import Any
 
@@ -136,10 +137,8 @@ def dynamic_decode(
         outputs, state, lengths = result
         return outputs if output_time_major else nest.map_structure(_swap_axes, outputs), state, lengths
     outputs, state, lengths = _decode_steps(decoder, impute_finished, limit)
-    try:
+    with contextlib.suppress(NotImplementedError):
         outputs, state = decoder.finalize(outputs, state, lengths)
-    except NotImplementedError:
-        pass
     lengths = decoder.final_lengths(state, lengths)
     return outputs if output_time_major else nest.map_structure(_swap_axes, outputs), state, lengths
 
@@ -226,7 +225,7 @@ def _three(result: Any) -> tuple[torch.Tensor, Any, Any]:
 def _as_limit(maximum_iterations: Any) -> int | None:
     if maximum_iterations is None:
         return None
-    if isinstance(maximum_iterations, (list, tuple)) or getattr(maximum_iterations, "ndim", 0):
+    if isinstance(maximum_iterations, (list, tuple)) or getattr(maximum_iterations, "ndim", False):
         raise ValueError(f"maximum_iterations must be a scalar, got {maximum_iterations!r}")
     try:
         return operator.index(maximum_iterations)

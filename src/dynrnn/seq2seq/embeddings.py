@@ -61,7 +61,7 @@ def as_end_token(end_token: Any) -> int:
         TypeError: not an integer.
         ValueError: not a scalar.
     """
-    if isinstance(end_token, (list, tuple)) or getattr(end_token, "ndim", 0):
+    if isinstance(end_token, (list, tuple)) or getattr(end_token, "ndim", False):
         raise ValueError(f"end_token must be a scalar, got {end_token!r}")
     try:
         return operator.index(end_token)

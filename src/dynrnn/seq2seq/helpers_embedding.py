@@ -1,4 +1,4 @@
-"""Helpers that feed back the embedding of the token that was picked: `GreedyEmbeddingHelper`, `SampleEmbeddingHelper`."""
+"""`GreedyEmbeddingHelper` and `SampleEmbeddingHelper`: the embedding of what was picked is fed back."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def decode_shrinking(
         )
         time += nest.flatten(outputs)[0].shape[0]
         parts.append(_spread(outputs, at, batch))
-        total_state = nest.map_structure(lambda old, new: _put(old, new, at), total_state, state)
+        total_state = _put(total_state, state, at)
         total_lengths = total_lengths.index_copy(0, at, lengths)
         if bool(finished.all()) or (limit is not None and time >= limit):
             break
@@ -90,10 +90,11 @@ def _pick(tree: Any, rows: torch.Tensor) -> Any:
     return nest.map_structure(lambda leaf: leaf.index_select(0, rows) if has_rows(leaf) else leaf, tree)
 
 
-def _put(old: torch.Tensor, new: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
-    if not has_rows(old) or new.shape[0] == old.shape[0]:
-        return new
-    return old.index_copy(0, at, new)
+def _put(whole: Any, part: Any, at: torch.Tensor) -> Any:
+    def put(old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+        return old.index_copy(0, at, new) if has_rows(old) and new.shape[0] < old.shape[0] else new
+
+    return nest.map_structure(put, whole, part)
 
 
 def _spread(outputs: Any, at: torch.Tensor, batch: int) -> Any:

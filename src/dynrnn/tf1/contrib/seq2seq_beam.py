@@ -63,9 +63,7 @@ def _beam_search_step(
     *penalty: torch.Tensor,
 ) -> tuple[torch.Tensor, ...]:
     return tuple(
-        formulas.beam_step(
-            logits, log_probs, finished, lengths, int(end_token), float(length_penalty_weight), *penalty
-        )
+        formulas.beam_step(logits, log_probs, finished, lengths, int(end_token), float(length_penalty_weight), *penalty)
     )
 
 
@@ -344,9 +342,11 @@ class BeamSearchDecoder(Decoder):
 
     def _split(self, t: Tensor) -> Tensor:
         rest = t.shape[1:]
-        sizes = [[self._batch_size, self._beam_width], array_ops.shape(t)[1:]] if t.shape.ndims != 1 else [
-            [self._batch_size, self._beam_width]
-        ]
+        sizes = (
+            [[self._batch_size, self._beam_width], array_ops.shape(t)[1:]]
+            if t.shape.ndims != 1
+            else [[self._batch_size, self._beam_width]]
+        )
         rows = t.shape[0].value
         if rows is not None and self._static_batch is not None and rows != self._static_batch * self._beam_width:
             raise ValueError(

@@ -8,6 +8,7 @@ runs; see ``seq2seq_training.py``.
 from __future__ import annotations
 
 import abc
+import contextlib
 from collections import namedtuple
 from typing import Any
 
@@ -34,8 +35,8 @@ __all__ = ["BasicDecoder", "BasicDecoderOutput", "Decoder", "check_layer", "dyna
 class Decoder(abc.ABC):
     """What `dynamic_decode` runs; programs derive their own from it.
 
-    ``finished`` is a bool tensor with one entry per row; inputs, states and outputs are nests of tensors (states also of
-    TensorArrays) with the batch first.
+    ``finished`` is a bool tensor with one entry per row; inputs, states and outputs are nests of tensors with the batch
+    first, states also of TensorArrays.
     """
 
     @property
@@ -115,10 +116,8 @@ def dynamic_decode(
                 outputs = BasicDecoderOutput(output, ids)
                 return outputs if output_time_major else nest.map_structure(_swap, outputs), state, lengths
         outputs, state, lengths = _decode_steps(decoder, impute_finished, limit)
-        try:
+        with contextlib.suppress(NotImplementedError):
             outputs, state = decoder.finalize(outputs, state, lengths)
-        except NotImplementedError:
-            pass
         return outputs if output_time_major else nest.map_structure(_swap, outputs), state, lengths
 
 
@@ -345,4 +344,3 @@ class BasicDecoder(Decoder):
                 time=time, outputs=outputs, state=cell_state, sample_ids=ids
             )
         return BasicDecoderOutput(outputs, ids), next_state, next_inputs, finished
-

@@ -136,9 +136,7 @@ class TrainingHelper(_Int32Ids):
     def __init__(self, inputs: Any, sequence_length: Any, time_major: bool = False, name: str | None = None) -> None:
         with name_scope(name, "TrainingHelper"):
             self._inputs = nest.map_structure(lambda x: convert_to_tensor(x, name="inputs"), inputs)
-            self._time_major_inputs = (
-                self._inputs if time_major else nest.map_structure(_transposed, self._inputs)
-            )
+            self._time_major_inputs = self._inputs if time_major else nest.map_structure(_transposed, self._inputs)
             self._sequence_length = convert_to_tensor(sequence_length, name="sequence_length")
             if self._sequence_length.shape.ndims != 1:
                 raise ValueError(
@@ -173,21 +171,17 @@ class TrainingHelper(_Int32Ids):
 
     def _unless(self, all_finished: Tensor, time: Any) -> Any:
         """The inputs of a step, zeros if all rows are finished."""
-        flat = [
-            cond(all_finished, lambda z=zero: z, lambda a=array: a.read(time))
-            for zero, array in zip(nest.flatten(self._zero_inputs), nest.flatten(self._arrays), strict=True)
-        ]
-        for tensor, zero in zip(flat, nest.flatten(self._zero_inputs), strict=True):
-            tensor.set_shape(zero.shape)
+        zeros, arrays = nest.flatten(self._zero_inputs), nest.flatten(self._arrays)
+        flat = [_unless(all_finished, zero, array, time) for zero, array in zip(zeros, arrays, strict=True)]
         return nest.pack_as(self._zero_inputs, flat)
 
-    def sample(self, time: Any, outputs: Any, name: str | None = None, **unused_kwargs: Any) -> Tensor:
+    def sample(self, time: Any, outputs: Any, state: Any = None, name: str | None = None, **unused: Any) -> Tensor:
         """The largest output."""
         with name_scope(name, "TrainingHelperSample"):
             return _greedy(outputs)
 
     def next_inputs(
-        self, time: Any, outputs: Any, state: Any, name: str | None = None, **unused_kwargs: Any
+        self, time: Any, outputs: Any, state: Any, sample_ids: Any = None, name: str | None = None, **unused: Any
     ) -> tuple[Any, Any, Any]:
         """What stands at ``time + 1``."""
         with name_scope(name, "TrainingHelperNextInputs"):
@@ -196,17 +190,23 @@ class TrainingHelper(_Int32Ids):
             return finished, self._unless(math_ops.reduce_all(finished), following), state
 
 
+def _unless(all_finished: Tensor, zero: Tensor, array: TensorArray, time: Any) -> Tensor:
+    tensor = cond(all_finished, lambda: zero, lambda: array.read(time))
+    tensor.set_shape(zero.shape)
+    return tensor
+
+
 def _probability(value: Any) -> Tensor:
     probability = convert_to_tensor(value, name="sampling_probability")
     if probability.shape.ndims not in (0, 1):
-        raise ValueError(
-            f"sampling_probability must be either a scalar or a vector. saw shape: {probability.shape}"
-        )
+        raise ValueError(f"sampling_probability must be either a scalar or a vector. saw shape: {probability.shape}")
     return probability
 
 
 class ScheduledEmbeddingTrainingHelper(TrainingHelper):
-    """A `TrainingHelper` that feeds, with some probability, the embedding of a sampled token. Sample ids are -1 elsewhere.
+    """A `TrainingHelper` that feeds, with some probability, the embedding of a sampled token.
+
+    Sample ids are -1 elsewhere.
 
     Args:
         inputs, sequence_length, time_major, name: as of `TrainingHelper`.
@@ -366,9 +366,7 @@ class GreedyEmbeddingHelper(_Int32Ids):
         """The embeddings of the sample ids."""
         del time, outputs
         finished = math_ops.equal(sample_ids, self._end_token)
-        inputs = cond(
-            math_ops.reduce_all(finished), lambda: self._start_inputs, lambda: self._embedding_fn(sample_ids)
-        )
+        inputs = cond(math_ops.reduce_all(finished), lambda: self._start_inputs, lambda: self._embedding_fn(sample_ids))
         return finished, inputs, state
 
 
