@@ -490,6 +490,12 @@ class DropoutWrapper(_Wrapper, cells.DropoutWrapper):
                 self.draw_noise(constant(0.0, self._dtype))
         return super().call(inputs, state)
 
+    def _drop_leaf(self, kind: str, value: Any, *args: Any) -> Any:
+        dropped = super()._drop_leaf(kind, value, *args)
+        # a keep probability is a scalar, even where the graph does not know its shape
+        dropped.set_shape(value.shape)
+        return dropped
+
 
 @_with_signature
 class ResidualWrapper(_Wrapper, cells.ResidualWrapper):

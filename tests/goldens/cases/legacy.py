@@ -96,7 +96,7 @@ FEEDS = ("False", "True", "tensor-True", "tensor-False")
 
 for _cell in CELLS:
     for _loop in (False, True):
-        for _batch in (BATCH, None):
+        for _batch in (BATCH, None) if _cell == "lstm" else (BATCH,):
 
             @model(f"rnn_decoder/{_cell}/{'loop' if _loop else 'plain'}/batch-{_batch}", batch=_batch)
             def _(tf: Any, library: Any, inputs: Case, cell: str = _cell, loop: bool = _loop) -> Any:
@@ -152,6 +152,8 @@ for _cell in CELLS:
     for _heads in (1, 2):
         for _initial in (False, True):
             for _loop in (False, True):
+                if _cell == "gru" and (_heads == 1) == _initial:
+                    continue
                 _name = f"{_cell}/heads-{_heads}/initial-{_initial}/{'loop' if _loop else 'plain'}"
 
                 @model(f"attention_decoder/{_name}", batch=None if _heads == 2 else BATCH)
@@ -217,6 +219,8 @@ for _cell in CELLS:
             _name = f"{_cell}/feed-{_feed_name}/projection-{_projected}"
             if _cell == "joined" and (_projected or _feed_name != "tensor-True"):
                 continue
+            if _cell == "gru" and _feed_name == "tensor-False":
+                continue
 
             @model(f"embedding_rnn_seq2seq/{_name}")
             def _(
@@ -233,7 +237,8 @@ for _cell in CELLS:
                     feed_previous=_feeds(inputs, feed),
                 )
 
-            @model(f"embedding_attention_seq2seq/{_name}")
+            # gradients of attention are small differences of large numbers: not for float32
+            @model(f"embedding_attention_seq2seq/{_name}", dtype="float64")
             def _(
                 tf: Any, library: Any, inputs: Case, cell: str = _cell, feed: str = _feed_name, p: bool = _projected
             ) -> Any:
@@ -247,6 +252,7 @@ for _cell in CELLS:
                     num_heads=2 if p else 1,
                     output_projection=inputs.projection(SYMBOLS) if p else None,
                     feed_previous=_feeds(inputs, feed),
+                    dtype=tf.float64,
                     initial_state_attention=cell == "gru",
                 )
 
@@ -285,7 +291,7 @@ for _feed_name in FEEDS:
         )
 
 
-for _function in ("embedding_rnn_seq2seq", "embedding_attention_seq2seq", "embedding_tied_rnn_seq2seq"):
+for _function in ("embedding_rnn_seq2seq", "embedding_tied_rnn_seq2seq"):
     for _feed_name in ("False", "tensor-True"):
 
         @model(f"{_function}/float64/feed-{_feed_name}", dtype="float64", batch=None)
@@ -302,7 +308,7 @@ for _function in ("embedding_rnn_seq2seq", "embedding_attention_seq2seq", "embed
             )
 
 
-@model("embedding_attention_seq2seq/encoder_cell")
+@model("embedding_attention_seq2seq/encoder_cell", dtype="float64", batch=None)
 def _(tf: Any, library: Any, inputs: Case) -> Any:
     return library.embedding_attention_seq2seq(
         inputs.ids("e", ENCODER, MORE),
@@ -312,6 +318,7 @@ def _(tf: Any, library: Any, inputs: Case) -> Any:
         SYMBOLS,
         SIZE,
         encoder_cell=tf.nn.rnn_cell.LSTMCell(UNITS, use_peepholes=True),
+        dtype=tf.float64,
     )
 
 
@@ -365,7 +372,7 @@ for _time in (True, False):
 for _per_example in (False, True):
     for _model in ("embedding_rnn_seq2seq", "embedding_attention_seq2seq"):
 
-        @model(f"model_with_buckets/{_model}/per-example-{_per_example}")
+        @model(f"model_with_buckets/{_model}/per-example-{_per_example}", dtype="float64")
         def _(tf: Any, library: Any, inputs: Case, kind: str = _model, per_example: bool = _per_example) -> Any:
             function = getattr(library, kind)
             return library.model_with_buckets(
@@ -374,6 +381,6 @@ for _per_example in (False, True):
                 inputs.ids("y", DECODER, SYMBOLS),
                 _weights(inputs),
                 [(2, 2), (ENCODER, DECODER)],
-                lambda x, y: function(x, y, CELLS["lstm"](tf), MORE, SYMBOLS, SIZE),
+                lambda x, y: function(x, y, CELLS["lstm"](tf), MORE, SYMBOLS, SIZE, dtype=tf.float64),
                 per_example_loss=per_example,
             )

@@ -1,7 +1,9 @@
 """The decoders of ``tf.contrib.legacy_seq2seq``, over Python lists with one tensor per step.
 
-Without a loop function a decoder is one recurrent node, as ``tf.nn.static_rnn`` is. With one, which makes each input
-from the output before and is called with the number of the step, the steps stand in the graph one after the other.
+`rnn_decoder` without a loop function is one recurrent node, as ``tf.nn.static_rnn`` is. A loop function makes each
+input from the output before and is called with the number of the step, so with one the steps stand in the graph one
+after the other. So do those of `attention_decoder`: the memory they read has a row per row of the batch, which a step
+of the engine cannot have.
 """
 
 from __future__ import annotations
@@ -91,10 +93,10 @@ def _is_regular(inputs: Sequence[Any]) -> bool:
     return True
 
 
-def _run(inputs: Sequence[Any], state: Any, step: Step, loop_function: LoopFunction | None) -> tuple[list[Any], Any]:
+def _step_by_step(
+    inputs: Sequence[Any], state: Any, step: Step, loop_function: LoopFunction | None
+) -> tuple[list[Any], Any]:
     """``step(x, state) -> (output, new_state)`` for every input; its variables are made when it is first called."""
-    if loop_function is None and inputs and _is_regular(inputs):
-        return unroll_list(step, inputs, state)
     outputs: list[Any] = []
     for i, given in enumerate(inputs):
         x = given
@@ -135,7 +137,9 @@ def rnn_decoder(
     _check_loop_function(loop_function)
     with variable_scope(scope or "rnn_decoder"):
         inputs = [nest.map_structure(convert_to_tensor, x) for x in decoder_inputs]
-        return _run(inputs, initial_state, cell, loop_function)
+        if loop_function is None and inputs and _is_regular(inputs):
+            return unroll_list(cell, inputs, initial_state)
+        return _step_by_step(inputs, initial_state, cell, loop_function)
 
 
 def embedding_rnn_decoder(
@@ -300,7 +304,7 @@ def attention_decoder(
             with variable_scope("AttnOutputProjection"):
                 return linear([y, *read], width, True), (state, read)
 
-        outputs, (state, _) = _run(inputs, (initial_state, read), step, loop_function)
+        outputs, (state, _) = _step_by_step(inputs, (initial_state, read), step, loop_function)
         return outputs, state
 
 

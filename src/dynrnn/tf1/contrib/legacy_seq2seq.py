@@ -71,12 +71,18 @@ sequence_loss = _without_count(legacy_losses.sequence_loss, 3)
 model_with_buckets = _without_count(legacy_losses.model_with_buckets, 5)
 
 
-@functools.wraps(legacy_models.embedding_attention_seq2seq)
-def embedding_attention_seq2seq(*args: Any, **kwargs: Any) -> Any:
-    if len(args) > 6 and isinstance(args[6], int):
-        # until TensorFlow 1.0 there was no encoder_cell: num_heads stood in its place
-        args = (*args[:6], None, *args[6:])
-    return legacy_models.embedding_attention_seq2seq(*args, **kwargs)
+def _without_encoder_cell(function: Callable[..., Any]) -> Any:
+    """``function``, called also with the number of heads in the place of an encoder's cell, as up to TensorFlow 1.0."""
 
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if len(args) > 6 and isinstance(args[6], int):
+            args = (*args[:6], None, *args[6:])
+        return function(*args, **kwargs)
+
+    return call
+
+
+embedding_attention_seq2seq = _without_encoder_cell(legacy_models.embedding_attention_seq2seq)
 
 __getattr__ = missing(__name__, globals())
