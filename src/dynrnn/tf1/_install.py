@@ -204,7 +204,7 @@ class _SameModule(Loader):
 
 
 def older_home(place: str) -> ModuleType | None:
-    """The module that is reached as the attribute ``place`` below ``tf`` though it lives elsewhere; None: there is none.
+    """The module that the attribute ``place`` of ``tf`` leads to, though it lives elsewhere; None: there is none.
 
     Programs write ``tf.contrib.rnn.core_rnn_cell.GRUCell`` and import nothing but ``tensorflow``. Paths that lead to
     a module only further down (``tf.contrib.rnn.python``) are there once `install` was called.

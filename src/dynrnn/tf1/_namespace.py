@@ -105,7 +105,8 @@ def missing(
 ) -> Callable[[str], Any]:
     """A ``__getattr__`` for a namespace module, raising an ``AttributeError`` that says what is there instead.
 
-    Names that the table of older homes has (``tf.nn.seq2seq``) are answered with the module that they lead to. Write ``__getattr__ = missing(__name__, globals())`` at the end of the module.
+    Names that the table of older homes has (``tf.nn.seq2seq``) are answered with the module that they lead to. Write
+    ``__getattr__ = missing(__name__, globals())`` at the end of the module.
 
     Args:
         module_name: the module's ``__name__``; ``dynrnn.tf1.nn`` is shown as ``tf.nn``.

@@ -49,10 +49,10 @@ class Linear:
         tensors = _listed(args)
         dtype = tensors[0].dtype.base_dtype
         with variable_scope(get_variable_scope()) as outer:
-            self._kernel = get_variable(
+            self._kernel: Any = get_variable(
                 KERNEL_NAME, [_total_width(tensors), output_size], dtype=dtype, initializer=kernel_initializer
             )
-            self._bias = None
+            self._bias: Any = None
             if build_bias:
                 with variable_scope(outer) as inner:
                     inner.set_partitioner(None)
@@ -66,7 +66,7 @@ class Linear:
     def __call__(self, args: Any) -> Tensor:
         """Apply the map to ``args``, of the structure and widths it was made for."""
         tensors = _listed(args)
-        x = tensors[0] if len(tensors) == 1 else torch.cat(tensors, 1)  # type: ignore[arg-type]
+        x: Any = tensors[0] if len(tensors) == 1 else torch.cat(tensors, 1)  # type: ignore[arg-type]
         return torch.matmul(x, self._kernel) if self._bias is None else affine(x, self._kernel, self._bias)
 
 

@@ -202,7 +202,7 @@ class _Attention:
         self._heads = []
         for i in range(num_heads):
             # TensorFlow computes the features by a convolution with a window of 1, hence the shape of the kernel
-            kernel = get_variable(f"AttnW_{i}", [1, 1, self._size, self._size])
+            kernel: Any = get_variable(f"AttnW_{i}", [1, 1, self._size, self._size])
             features = memory_features(memory, torch.reshape(kernel, [self._size, self._size]))
             self._heads.append((features, get_variable(f"AttnV_{i}", [self._size])))
 
