@@ -263,7 +263,7 @@ class Restated:
 
             def decode(feeds: bool, update: bool) -> Any:
                 loop = self._extract_argmax_and_embed(table, output_projection, update) if feeds else None
-                return self.tied_rnn_seq2seq(*sides, step, loop, dtype)
+                return self.tied_rnn_seq2seq(sides[0], sides[1], step, loop, dtype)
 
             return self._chosen(feed_previous, decode)
 

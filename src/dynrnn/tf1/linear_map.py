@@ -67,7 +67,8 @@ class Linear:
         """Apply the map to ``args``, of the structure and widths it was made for."""
         tensors = _listed(args)
         x: Any = tensors[0] if len(tensors) == 1 else torch.cat(tensors, 1)  # type: ignore[arg-type]
-        return torch.matmul(x, self._kernel) if self._bias is None else affine(x, self._kernel, self._bias)
+        result: Any = torch.matmul(x, self._kernel) if self._bias is None else affine(x, self._kernel, self._bias)
+        return result
 
 
 def linear(
