@@ -331,6 +331,39 @@ def test_install_makes_tensorflow_dynrnn(tmp_path: Path) -> None:
     )
 
 
+def test_older_homes_are_attributes_too(tmp_path: Path) -> None:
+    succeeded(
+        code(
+            """
+            import dynrnn.tf1
+            from dynrnn.tf1 import contrib, nn
+            assert nn.seq2seq is contrib.legacy_seq2seq and contrib.rnn.core_rnn_cell is dynrnn.tf1.rnn_cell
+            # what leads to modules only further down needs the import hook
+            assert not hasattr(contrib.rnn, "python") and not hasattr(dynrnn.tf1, "models")
+            dynrnn.tf1.install()
+            import tensorflow as tf
+            assert tf.nn.seq2seq is tf.contrib.legacy_seq2seq
+            assert tf.contrib.rnn.core_rnn_cell.GRUCell is tf.nn.rnn_cell.GRUCell
+            assert tf.contrib.rnn.python.ops.core_rnn_cell._linear is tf.nn.rnn_cell._linear
+            assert tf.contrib.legacy_seq2seq.python.ops.seq2seq.rnn_decoder is tf.nn.seq2seq.rnn_decoder
+            from tensorflow.contrib.rnn.python.ops.core_rnn_cell import _Linear, _linear
+            from tensorflow.python.ops.rnn_cell_impl import _linear as impl_linear, _Linear
+            from tensorflow.models.rnn import linear, rnn_cell, seq2seq
+            assert impl_linear is _linear is linear.linear and seq2seq is tf.nn.seq2seq
+            from tensorflow.python.ops.candidate_sampling_ops import log_uniform_candidate_sampler
+            assert log_uniform_candidate_sampler is tf.nn.log_uniform_candidate_sampler
+            try:
+                tf.contrib.rnn.nonsense
+            except AttributeError as error:
+                assert "tf.contrib.rnn.nonsense is not available" in str(error)
+            else:
+                raise AssertionError
+            """,
+            cwd=tmp_path,
+        )
+    )
+
+
 def test_no_alias_changes_a_module(tmp_path: Path) -> None:
     """Reaching a module by another name must not put that module in the place of a function of the same name."""
     succeeded(

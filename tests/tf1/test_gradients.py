@@ -311,3 +311,24 @@ def test_gradients_against_differences(session: Any) -> None:
         step[index] = 1e-6
         above, below = session.run(y, {x: point + step}), session.run(y, {x: point - step})
         assert exact[index] == pytest.approx((above - below) / 2e-6, rel=1e-6, abs=1e-9)
+
+
+def test_what_a_branch_uses_for_no_result_has_no_gradient(session: Any) -> None:
+    """As in TensorFlow: what only decides an argmax inside a branch, or makes another result, gets None."""
+    x, w, unused = (tf.constant([[1.0, 2.0]]) for _ in range(3))
+
+    def branch() -> Any:
+        best = tf.argmax(w, 1)
+        return tf.gather(x[0], best), unused * 2.0
+
+    chosen, other = tf.cond(tf.placeholder_with_default(True, []), branch, lambda: (x[0, :1], unused))
+    assert [g is None for g in tf.gradients(chosen, [x, w, unused])] == [False, True, True]
+    assert [g is None for g in tf.gradients(other, [x, w, unused])] == [True, True, False]
+    assert session.run(tf.gradients([chosen, other], [x, unused])[0]).tolist() == [[0.0, 1.0]]
+    # and through a branch in a branch
+    outer = tf.cond(
+        tf.placeholder_with_default(True, []),
+        lambda: tf.cond(tf.placeholder_with_default(True, []), lambda: branch()[0], lambda: x[0, :1]),
+        lambda: x[0, 1:],
+    )
+    assert [g is None for g in tf.gradients(outer, [x, w, unused])] == [False, True, True]

@@ -726,3 +726,10 @@ def test_fed_zero_states(session: Any) -> None:
     third = session.run(output, {state.name: first + 1.0})
     assert not np.array_equal(first, second)
     np.testing.assert_array_equal(second, third)
+
+
+def test_a_keep_probability_of_unknown_shape_leaves_the_shape_known() -> None:
+    prob = tf.placeholder(tf.float32)
+    cell = rnn.MultiRNNCell([rnn.DropoutWrapper(rnn.GRUCell(N), prob, prob, prob) for _ in range(2)])
+    output, states = cell(tf.placeholder(tf.float32, [None, D]), cell.zero_state(B, tf.float32))
+    assert output.shape.as_list()[1] == N and [s.shape.as_list()[1] for s in states] == [N, N]

@@ -86,7 +86,7 @@ _GROUPS: list[tuple[tuple[str, ...], str, str]] = [
     (_LEGACY, "nn", "seq2seq"),
     (_CELLS, "models.rnn", "rnn_cell"),
     (_DRIVERS, "models.rnn", "rnn"),
-    (_LEGACY, "models.rnn", "seq2seq"),
+    (_LEGACY, "models.rnn", "linear seq2seq"),
     (_CELLS, "contrib.rnn", "core_rnn_cell"),
     (_CELLS, "contrib.rnn.python.ops", "core_rnn_cell core_rnn_cell_impl"),
     (("contrib.rnn",), "contrib.rnn.python.ops", "core_rnn fused_rnn_cell gru_ops lstm_ops rnn rnn_cell"),

@@ -203,6 +203,22 @@ class _SameModule(Loader):
             module.__spec__ = self._spec
 
 
+def older_home(place: str) -> ModuleType | None:
+    """The module that the attribute ``place`` of ``tf`` leads to, though it lives elsewhere; None: there is none.
+
+    Programs write ``tf.contrib.rnn.core_rnn_cell.GRUCell`` and import nothing but ``tensorflow``. Paths that lead to
+    a module only further down (``tf.contrib.rnn.python``) are there once `install` was called.
+    """
+    if "." not in place:
+        return None
+    finder = _installed[0] if _installed else AliasFinder("tensorflow", "dynrnn.tf1", ALIASES, "tf")
+    if place in ALIASES:
+        return finder._lookup(place)
+    if _installed and finder._leads_on(place):
+        return importlib.import_module(f"tensorflow.{place}")
+    return None
+
+
 def install() -> None:
     """Make ``import tensorflow`` (and what is below it) and ``import melt`` resolve to dynrnn; again is harmless.
 

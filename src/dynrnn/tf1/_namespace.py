@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from difflib import SequenceMatcher, get_close_matches
+from types import ModuleType
 from typing import Any
 
 __all__ = ["HINTS", "describe_missing", "missing", "nearest"]
@@ -36,7 +37,6 @@ _RENAMED = {
     "tf.nn.rnn": "tf.nn.static_rnn",
     "tf.nn.bidirectional_rnn": "tf.nn.static_bidirectional_rnn",
     "tf.nn.state_saving_rnn": "tf.nn.static_rnn",
-    "tf.nn.seq2seq": "tf.contrib.legacy_seq2seq",
 }
 _INSTEAD = {
     "tf.train.ClusterSpec": "start the processes with torchrun and use torch.distributed",
@@ -92,12 +92,20 @@ def describe_missing(symbol: str, siblings: Iterable[str], hints: Mapping[str, s
     return f"{symbol} is not available in dynrnn" + (f"; nearest: {', '.join(close)}" if close else "")
 
 
+def _older_home(place: str) -> ModuleType | None:
+    """The module that the table of TensorFlow's other paths gives for ``place`` (``"nn.seq2seq"``)."""
+    from dynrnn.tf1 import _install
+
+    return _install.older_home(place)
+
+
 def missing(
     module_name: str, public_names: Iterable[str], hints: Mapping[str, str] | None = None
 ) -> Callable[[str], Any]:
     """A ``__getattr__`` for a namespace module, raising an ``AttributeError`` that says what is there instead.
 
-    Write ``__getattr__ = missing(__name__, globals())`` at the end of the module.
+    Names that the table of older homes has (``tf.nn.seq2seq``) are answered with the module that they lead to. Write
+    ``__getattr__ = missing(__name__, globals())`` at the end of the module.
 
     Args:
         module_name: the module's ``__name__``; ``dynrnn.tf1.nn`` is shown as ``tf.nn``.
@@ -111,6 +119,9 @@ def missing(
     def __getattr__(name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(f"module {module_name!r} has no attribute {name!r}")
+        module = _older_home(f"{module_name}.{name}"[len(_ROOT) + 1 :]) if shown != module_name else None
+        if module is not None:
+            return module
         names = public_names
         if isinstance(names, Mapping):
             names = names.get("__all__") or names

@@ -35,16 +35,27 @@ from dynrnn.tf1.nn_ops import (
     xw_plus_b,
     zero_fraction,
 )
+from dynrnn.tf1.nn_sampled import nce_loss, sampled_softmax_loss
 from dynrnn.tf1.nn_top_k import in_top_k, top_k
+from dynrnn.tf1.ops.candidates import (
+    all_candidate_sampler,
+    compute_accidental_hits,
+    fixed_unigram_candidate_sampler,
+    learned_unigram_candidate_sampler,
+    log_uniform_candidate_sampler,
+    uniform_candidate_sampler,
+)
 from dynrnn.tf1.rnn import dynamic_rnn, raw_rnn, static_rnn, static_state_saving_rnn
 from dynrnn.tf1.rnn_bidirectional import bidirectional_dynamic_rnn, static_bidirectional_rnn
 
 __all__ = [
+    "all_candidate_sampler",
     "avg_pool",
     "batch_norm_with_global_normalization",
     "batch_normalization",
     "bias_add",
     "bidirectional_dynamic_rnn",
+    "compute_accidental_hits",
     "conv1d",
     "conv2d",
     "conv2d_transpose",
@@ -55,19 +66,24 @@ __all__ = [
     "dynamic_rnn",
     "elu",
     "embedding_lookup",
+    "fixed_unigram_candidate_sampler",
     "fused_batch_norm",
     "in_top_k",
     "l2_loss",
     "l2_normalize",
     "leaky_relu",
+    "learned_unigram_candidate_sampler",
     "log_softmax",
+    "log_uniform_candidate_sampler",
     "max_pool",
     "moments",
+    "nce_loss",
     "raw_rnn",
     "relu",
     "relu6",
     "relu_layer",
     "rnn_cell",
+    "sampled_softmax_loss",
     "selu",
     "sigmoid",
     "sigmoid_cross_entropy_with_logits",
@@ -82,6 +98,7 @@ __all__ = [
     "static_state_saving_rnn",
     "tanh",
     "top_k",
+    "uniform_candidate_sampler",
     "weighted_cross_entropy_with_logits",
     "xw_plus_b",
     "zero_fraction",

@@ -21,7 +21,7 @@ from dynrnn.tf1.core.variable_scope import variable_scope
 from dynrnn.tf1.rnn_scan import scan_node, scan_until_node
 from dynrnn.tf1.tensor_array import TensorArray
 
-__all__ = ["check_cell", "dynamic_rnn", "raw_rnn", "static_rnn", "static_state_saving_rnn"]
+__all__ = ["check_cell", "dynamic_rnn", "raw_rnn", "static_rnn", "static_state_saving_rnn", "unroll_list"]
 
 
 def check_cell(name: str, cell: Any) -> None:
@@ -251,6 +251,19 @@ def static_rnn(
             return _unroll_steps(cell, stacked, state, len(inputs))
         outputs, final = _unroll(cell, stacked, state, lengths)
         return _unstack_steps(outputs, len(inputs)), final
+
+
+def unroll_list(step: Callable[[Any, Any], Any], inputs: Sequence[Any], state: Any) -> tuple[list[Any], Any]:
+    """Unroll ``step(x, state) -> (output, new_state)``, which is called once, over a list with one input per step.
+
+    Returns:
+        ``(outputs, state)``: a list with one output per step, and the final state.
+
+    Raises:
+        ValueError: inputs of different shapes, or with unknown dimensions after the first.
+    """
+    stacked, _ = _stack_steps(inputs)
+    return _unroll_steps(step, stacked, state, len(inputs))
 
 
 def _unroll_steps(cell: Any, stacked: Any, state: Any, steps: int) -> tuple[list[Any], Any]:

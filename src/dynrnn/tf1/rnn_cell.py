@@ -9,7 +9,9 @@ and nest with them in all wrappers.
 from __future__ import annotations
 
 import contextlib
+import copy
 import inspect
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -28,6 +30,10 @@ from dynrnn.tf1.core.infer import constant_value
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.tensor_shape import TensorShape
 from dynrnn.tf1.core.variable_scope import get_variable, get_variable_scope, variable_scope
+from dynrnn.tf1.linear_map import BIAS_NAME as _BIAS_VARIABLE_NAME
+from dynrnn.tf1.linear_map import KERNEL_NAME as _WEIGHTS_VARIABLE_NAME
+from dynrnn.tf1.linear_map import Linear as _Linear
+from dynrnn.tf1.linear_map import linear as _linear
 
 __all__ = [
     "BasicLSTMCell",
@@ -45,8 +51,12 @@ __all__ = [
     "OutputProjectionWrapper",
     "RNNCell",
     "ResidualWrapper",
+    "unbuilt_copy",
     "zeros_of_size",
 ]
+
+# private names of TensorFlow's that programs import from here
+_INTERNAL = (_BIAS_VARIABLE_NAME, _WEIGHTS_VARIABLE_NAME, _Linear, _linear)
 
 
 def zeros_of_size(size: Any, batch_size: Any, dtype: Any) -> Any:
@@ -67,6 +77,21 @@ def _static_batch(batch_size: Any) -> int | None:
         value = constant_value(batch_size)
         return None if value is None else int(value)
     return int(batch_size)
+
+
+_COPIES_ARE_UNBUILT = ContextVar("_COPIES_ARE_UNBUILT", default=False)
+
+
+def unbuilt_copy(cell: Any) -> Any:
+    """A deep copy of ``cell`` as it was before its first call: it has no variables yet.
+
+    A plain ``copy.deepcopy`` of a cell that was called shares its variables.
+    """
+    token = _COPIES_ARE_UNBUILT.set(True)
+    try:
+        return copy.deepcopy(cell)
+    finally:
+        _COPIES_ARE_UNBUILT.reset(token)
 
 
 # the attributes under which TensorFlow's cells hold their variables, which programs that extend the cells use
@@ -145,8 +170,20 @@ class RNNCell(LayerScope, cells.RNNCell):
         """The variable scope's name; before the first call the name that it will be made from."""
         return self._base_name if self._scope is None else self._scope.name
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        twin = type(self).__new__(type(self))
+        memo[id(self)] = twin
+        state = self.__getstate__()
+        if _COPIES_ARE_UNBUILT.get():
+            state = {**self.__dict__.get("_before_first_call", state), "_generators": {}}
+        twin.__setstate__(copy.deepcopy(state, memo))
+        return twin
+
     def __call__(self, inputs: Any, state: Any, scope: Any = None, *args: Any, **kwargs: Any) -> Any:
         """One step in the cell's variable scope, or in ``scope`` (a name or a VariableScope)."""
+        if "_before_first_call" not in self.__dict__:
+            attributes = {k: v.copy() if isinstance(v, (dict, list)) else v for k, v in self.__dict__.items()}
+            self.__dict__["_before_first_call"] = attributes
         if not self.opens_scope:
             with variable_scope(scope) if scope is not None else contextlib.nullcontext():
                 return self.call(inputs, state, *args, **kwargs)
@@ -452,6 +489,12 @@ class DropoutWrapper(_Wrapper, cells.DropoutWrapper):
             with get_default_graph().outside():
                 self.draw_noise(constant(0.0, self._dtype))
         return super().call(inputs, state)
+
+    def _drop_leaf(self, kind: str, value: Any, *args: Any) -> Any:
+        dropped = super()._drop_leaf(kind, value, *args)
+        # a keep probability is a scalar, even where the graph does not know its shape
+        dropped.set_shape(value.shape)
+        return dropped
 
 
 @_with_signature

@@ -23,4 +23,6 @@ MODULES = (
     "refusals",
     "refusals_more",
     "contrib",
+    "legacy",
+    "sampled",
 )

@@ -8,7 +8,7 @@ Gradients of gradients work: the inner one is then itself recorded. Whether a gr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -243,8 +243,8 @@ def _continuous(tensor: Tensor) -> bool:
     return dtype.is_floating or dtype.is_complex or dtype.name == "variant"
 
 
-def _reachable(ys: Sequence[Tensor]) -> dict[Tensor, None]:
-    """Every tensor on which some y depends differentiably, in the order of discovery."""
+def _reachable(ys: Sequence[Tensor], edge: Collection[Tensor] = ()) -> dict[Tensor, None]:
+    """Every tensor on which some y depends differentiably, in the order of discovery; none beyond ``edge``."""
     reached: dict[Tensor, None] = {}
     stack = [y for y in ys if _continuous(y)]
     while stack:
@@ -252,9 +252,19 @@ def _reachable(ys: Sequence[Tensor]) -> dict[Tensor, None]:
         if tensor in reached:
             continue
         reached[tensor] = None
-        if tensor.op.definition.differentiable:
-            stack.extend(t for t in tensor.op.inputs if _continuous(t))
+        if tensor.op.definition.differentiable and tensor not in edge:
+            stack.extend(t for t in _inputs_of(tensor) if _continuous(t))
     return reached
+
+
+def _inputs_of(tensor: Tensor) -> list[Tensor]:
+    """The inputs on which ``tensor`` may depend; of a branch only those that its own value is made from."""
+    op = tensor.op
+    if op.type != "Cond":
+        return op.inputs
+    place = op.outputs.index(tensor)
+    inner = _reachable([body.outputs[place] for body in op.attrs["bodies"]], set(op.inputs))
+    return [t for t in op.inputs if t in inner]
 
 
 def _sources(x: Any, reached: dict[Tensor, None]) -> list[Tensor]:
