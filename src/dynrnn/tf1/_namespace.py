@@ -60,7 +60,6 @@ _NOT_YET = {
     "input pipelines are": "tf.data tf.train.Coordinator tf.train.start_queue_runners tf.FIFOQueue tf.TFRecordReader",
     "supervised sessions are": "tf.train.Supervisor tf.train.MonitoredTrainingSession",
     "decoders and attention are": "tf.contrib.seq2seq",
-    "sparse tensors are": "tf.SparseTensor tf.sparse_placeholder",
     "metrics are": "tf.metrics",
     "image functions are": "tf.image",
 }
