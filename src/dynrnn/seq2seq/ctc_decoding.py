@@ -71,7 +71,7 @@ def ctc_greedy_decode(
     sums = np.zeros([len(lengths), 1], scores.dtype)
     for row, length in enumerate(lengths):
         best = scores[:length, row].argmax(1)
-        sums[row, 0] = -scores[np.arange(length), row, best].sum()
+        sums[row, 0] = 0 - scores[np.arange(length), row, best].sum()
         path = best.tolist()
         if merge_repeated:
             path = [label for label, _ in itertools.groupby(path)]

@@ -63,7 +63,10 @@ def _ctc_loss(
     if len(inputs) and batch:
         _check_count(lengths, batch, ValueError)
         width = int(indices[:, 1].max()) + 1 if len(indices) else 0
-        check_indices(indices, [batch, width])
+        try:
+            check_indices(indices, [batch, width])
+        except ValueError as error:
+            raise ValueError(f"label SparseTensor is not valid: {error}") from None
     labels: list[list[int]] = [[] for _ in range(batch)]
     for row, label in zip(indices[:, 0].tolist(), values.tolist(), strict=True):
         labels[row].append(label)
@@ -72,9 +75,7 @@ def _ctc_loss(
 
 def _check_count(lengths: torch.Tensor, batch: int, error: Callable[[str], Exception]) -> None:
     if len(lengths) != batch:
-        raise error(
-            f"len(sequence_length) != batch_size.  len(sequence_length):  {len(lengths)} batch_size: {batch}"
-        )
+        raise error(f"len(sequence_length) != batch_size.  len(sequence_length):  {len(lengths)} batch_size: {batch}")
 
 
 def ctc_loss(
@@ -259,13 +260,11 @@ def _infer_edit_distance(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> lis
             )
         ranks.append(rank)
     if None not in ranks and ranks[0] != ranks[1]:
-        raise ValueError(
-            f"Num elements of hypothesis_shape does not match truth_shape: {ranks[0]} vs. {ranks[1]}"
-        )
-    shapes = [constant_value(inputs[position]) for position in (2, 5)]
-    if shapes[0] is None or shapes[1] is None:
+        raise ValueError(f"Num elements of hypothesis_shape does not match truth_shape: {ranks[0]} vs. {ranks[1]}")
+    first, second = constant_value(inputs[2]), constant_value(inputs[5])
+    if first is None or second is None:
         return [(dtypes.float32, unknown_shape())]
-    return [(dtypes.float32, TensorShape(np.maximum(*shapes)[:-1].tolist()))]
+    return [(dtypes.float32, TensorShape(np.maximum(first, second)[:-1].tolist()))]
 
 
 def _groups(indices: torch.Tensor, values: Any) -> dict[tuple[int, ...], list[Any]]:

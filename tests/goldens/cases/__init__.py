@@ -22,5 +22,7 @@ MODULES = (
     "errors",
     "refusals",
     "refusals_more",
+    "sparse",
+    "ctc",
     "contrib",
 )

@@ -97,7 +97,7 @@ def _unary(
     argument: str = "x:T",
     of_sparse: bool = False,
 ) -> Build:
-    """Register ``kernel`` as ``op_type`` and give the function that builds it, for sparse tensors too if ``of_sparse``."""
+    """Register ``kernel`` as ``op_type`` and give the function that builds it, ``of_sparse`` for sparse tensors too."""
     operation(op_type, argument, infer, differentiable=differentiable, T=types)(kernel)
 
     def build(x: Any, name: str | None = None) -> Any:

@@ -363,9 +363,7 @@ def sparse_retain(sp_input: Any, to_retain: Any) -> SparseTensor:
     keep = convert_to_tensor(to_retain, dtypes.bool_)
     keep.shape.with_rank(1)[0].merge_with(sparse.values.shape.with_rank(1)[0])
     places = reshape(where(keep), [-1])
-    return SparseTensor(
-        gather(sparse.indices, places), gather(sparse.values, places), identity(sparse.dense_shape)
-    )
+    return SparseTensor(gather(sparse.indices, places), gather(sparse.values, places), identity(sparse.dense_shape))
 
 
 @register(

@@ -165,9 +165,8 @@ def _with_dense(divide: bool, label: str) -> Any:
     return operator
 
 
-SparseTensor.__mul__ = _with_dense(False, "mul")  # type: ignore[attr-defined]
-SparseTensor.__truediv__ = _with_dense(True, "truediv")  # type: ignore[attr-defined]
-SparseTensor.__div__ = SparseTensor.__truediv__  # type: ignore[attr-defined]
+for _method, _divide, _label in (("__mul__", False, "mul"), ("__truediv__", True, "truediv"), ("__div__", True, "div")):
+    setattr(SparseTensor, _method, _with_dense(_divide, _label))
 
 
 def _infer_add(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
