@@ -12,14 +12,16 @@ once more) or gains one, and the most probable ``beam_width`` are kept:
 
 Graves, "Supervised sequence labelling with recurrent neural networks", 2008, chapter 7; Hannun et al., 2014. It is
 TensorFlow's variant in what follows from it: a sequence that has left the beam offers nothing, and one that comes back
-starts anew. Which of several equally probable sequences is kept is not defined, there as here.
+starts anew; see `_Beam._chosen` for another. Which of several equally probable sequences is kept is not defined,
+there as here.
 
-Both work on the CPU, outside of autograd. What this is honestly not good at: the beam search is Python around numpy, a
-few tenths of a millisecond a step and row.
+Both work on the CPU, outside of autograd. What this is honestly not good at: the beam search is Python around numpy,
+about a millisecond a step and row.
 """
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import math
 from typing import Any
@@ -175,38 +177,83 @@ class _Beam:
         grown = self.total[:, None] + y[:blank]
         repeating = np.flatnonzero(last >= 0)
         grown[repeating, last[repeating]] = self._blank[repeating] + y[last[repeating]]
-        grown[mother, last[child]] = _ZERO  # in the beam already
-        flat = grown.ravel()
-        possible = np.flatnonzero(flat > _ZERO)
-        everything = np.concatenate([total, flat[possible]])
-        # of equal ones the earlier stays
-        chosen = np.argsort(-everything, kind="stable")[: self._width]
-        self._become(chosen, everything[chosen], stays, label, possible, blank)
+        kept, longer = self._chosen(total, grown)
+        self._become(kept, longer, stays, label, total)
+
+    def _chosen(self, total: np.ndarray, grown: np.ndarray) -> tuple[list[tuple[float, int]], list[tuple[int, int]]]:
+        """Which sequences stay or come in.
+
+        One after the other, the most probable first, the sequences of the beam put in what they grow, each pushing out
+        the least probable; TensorFlow's order matters in one place. Where a sequence has been pushed out and the one
+        without its last label then cannot bring it back, it grows nothing.
+
+        Args:
+            total: new log probabilities of the sequences in the beam.
+            grown: those of the sequences with one label more.
+
+        Returns:
+            ``(kept, longer)``: pairs of a log probability and a number, the best first; numbers from ``len(total)`` on
+            count the pairs of a place in the beam and a label in ``longer``.
+        """
+        count, width = len(total), self._width
+        # of equal ones the later is pushed out
+        heap = [(value, -place) for place, value in enumerate(total.tolist())]
+        heapq.heapify(heap)
+        children: dict[int, dict[int, int]] = {}
+        for place, (above, last) in enumerate(zip(self._above.tolist(), self._last.tolist(), strict=True)):
+            if above >= 0:
+                children.setdefault(above, {})[last] = place
+        out, silent = [False] * count, [False] * count
+        longer: list[tuple[int, int]] = []
+        for place, old in enumerate(self.total.tolist()):
+            least = heap[0][0] if len(heap) >= width else _ZERO
+            if silent[place] or old <= least:
+                continue
+            own = children.get(place, {})
+            offers = grown[place]
+            labels = np.flatnonzero(offers > least).tolist()
+            for last in sorted({*labels, *own}) if own else labels:
+                child, offer = own.get(last), float(offers[last])
+                if child is not None and not out[child]:
+                    continue  # in the beam already
+                if offer > (heap[0][0] if len(heap) >= width else _ZERO):
+                    if len(heap) >= width:
+                        gone = -heapq.heappop(heap)[1]
+                        if gone < count:
+                            out[gone] = True
+                    heapq.heappush(heap, (offer, -(count + len(longer))))
+                    longer.append((place, last))
+                elif child is not None:
+                    silent[child] = True
+        return [(value, -number) for value, number in sorted(heap, reverse=True)], longer
 
     def _become(
         self,
-        chosen: np.ndarray,
-        total: np.ndarray,
+        kept: list[tuple[float, int]],
+        longer: list[tuple[int, int]],
         stays: np.ndarray,
         label: np.ndarray,
-        possible: np.ndarray,
-        blank: int,
+        total: np.ndarray,
     ) -> None:
-        """The beam of the sequences ``chosen``, of those before and then of the possible longer ones."""
-        count = len(stays)
-        old = chosen < count
-        kept, new = np.where(old, chosen, 0), possible[chosen[~old] - count]
-        self._blank = np.where(old, stays[kept], _ZERO)
-        self._label = np.where(old, label[kept], total)
-        self._last = self._last[kept]
-        self._last[~old] = new % blank if blank else 0
-        members = [self._members[i] for i in kept.tolist()]
-        longer = zip((new // blank).tolist(), (new % blank).tolist(), strict=True) if blank else ()
-        for place, (mother, added) in zip(np.flatnonzero(~old).tolist(), longer, strict=True):
-            members[place] = self._number(self._members[mother], added)
+        """The beam of these sequences, as `_chosen` gives them."""
+        count = len(total)
+        numbers = np.array([number for _, number in kept])
+        self.total = np.array([value for value, _ in kept])
+        old = numbers < count
+        source = np.where(old, numbers, 0)
+        self._blank = np.where(old, stays[source], _ZERO)
+        self._label = np.where(old, label[source], self.total)
+        members = []
+        for number in numbers.tolist():
+            if number < count:
+                members.append(self._members[number])
+            else:
+                place, last = longer[number - count]
+                members.append(self._number(self._members[place], last))
         places = {member: place for place, member in enumerate(members)}
         self._above = np.array([places.get(self._tree[member][0], -1) for member in members])
-        self._members, self.total = members, total
+        self._last = np.array([self._tree[member][1] for member in members])
+        self._members = members
 
     def _number(self, before: int, last: int) -> int:
         """The number of a sequence; one that was in the beam earlier has it still."""
