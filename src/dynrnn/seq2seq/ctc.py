@@ -24,7 +24,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch.autograd.function import once_differentiable
 
 from dynrnn.lengths import as_lengths
 from dynrnn.scan import scan
@@ -142,7 +141,11 @@ class _CtcLoss(torch.autograd.Function):
         out = torch.tensor(skipped, device=scores.device)
         # a row that is skipped is computed with no labels, and dropped
         kept = [[] if skip else target for target, skip in zip(targets, skipped, strict=True)]
-        precise = scores.detach().to(scores.dtype if scores.dtype == torch.float64 else torch.float32)
+        steps = torch.arange(len(scores), device=scores.device).unsqueeze(1)
+        live = (steps < torch.tensor(lengths, device=scores.device)).unsqueeze(2)
+        # what stands in the padding reaches nothing
+        precise = torch.where(live, scores.detach(), 0)
+        precise = precise.to(scores.dtype if scores.dtype == torch.float64 else torch.float32)
         with torch.set_grad_enabled(wanted):
             precise.requires_grad_(wanted)
             probabilities = torch.log_softmax(precise, 2)
@@ -153,19 +156,27 @@ class _CtcLoss(torch.autograd.Function):
                 (gradient,) = torch.autograd.grad(counted.sum(), precise)
                 gradient = torch.where(out.unsqueeze(1), 0, gradient)
                 if bool(impossible.any()):
-                    live = torch.arange(len(scores), device=scores.device).unsqueeze(1) < torch.tensor(
-                        lengths, device=scores.device
-                    )
-                    whole = torch.where(live.unsqueeze(2), probabilities.detach().exp(), 0)
+                    whole = torch.where(live, probabilities.detach().exp(), 0)
                     gradient = torch.where(impossible.unsqueeze(1), whole, gradient)
-                ctx.save_for_backward(gradient.to(scores.dtype))
+                ctx.save_for_backward(scores, gradient.to(scores.dtype))
         return torch.where(out, 0, loss.detach()).to(scores.dtype)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, factor: torch.Tensor) -> tuple[torch.Tensor, None, None, None, None]:
-        (gradient,) = ctx.saved_tensors
-        return gradient * factor.unsqueeze(1), None, None, None, None
+        scores, gradient = ctx.saved_tensors
+        return _Derivative.apply(scores, gradient) * factor.unsqueeze(1), None, None, None, None
+
+
+class _Derivative(torch.autograd.Function):
+    """The derivative of the loss, which has none by the scores."""
+
+    @staticmethod
+    def forward(ctx: Any, scores: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+        return gradient.clone()
+
+    @staticmethod
+    def backward(ctx: Any, factor: torch.Tensor) -> Any:
+        raise NotImplementedError("the CTC loss has no second derivative: its first is computed with it, as a number")
 
 
 def _torch_loss(probabilities: torch.Tensor, targets: list[list[int]], lengths: list[int]) -> torch.Tensor:
