@@ -217,6 +217,8 @@ def test_cells_in_drivers() -> None:
 
 # --- wrong input ------------------------------------------------------------------------------------------------------
 
+NOTHING: Any = None
+WRONG: Any = [[[0.0]]]
 X, A, Y = problem(0)
 
 
@@ -225,7 +227,7 @@ X, A, Y = problem(0)
     [
         (lambda: seq2seq.crf_log_norm(X[0], LENGTHS, A), ValueError, r"\[batch, time, tags\].*got \[4, 3\]"),
         (lambda: seq2seq.crf_log_norm(X.int(), LENGTHS, A), TypeError, "floating, got torch.int32"),
-        (lambda: seq2seq.crf_log_norm(X.tolist(), LENGTHS, A), TypeError, "must be a tensor.*list"),
+        (lambda: seq2seq.crf_log_norm(WRONG, LENGTHS, A), TypeError, "must be a tensor.*list"),
         (lambda: seq2seq.crf_log_norm(X[:, :0], LENGTHS, A), ValueError, "with steps and tags"),
         (lambda: seq2seq.crf_log_norm(X, LENGTHS, A[:2]), ValueError, r"\[3, 3\], got \[2, 3\]"),
         (lambda: seq2seq.crf_log_norm(X, [1.5] * 5, A), TypeError, "sequence_lengths must hold integers"),
@@ -234,7 +236,7 @@ X, A, Y = problem(0)
         (lambda: seq2seq.crf_log_likelihood(X, Y.double(), LENGTHS, A), TypeError, "tag_indices must hold integers"),
         (lambda: seq2seq.crf_log_likelihood(X, Y + 3, LENGTHS, A), ValueError, "from 0 to 2, got"),
         (lambda: seq2seq.crf_log_likelihood(X, Y - 3, LENGTHS, A), ValueError, "from 0 to 2, got -"),
-        (lambda: seq2seq.crf_binary_score(Y, LENGTHS, None), TypeError, "transition_params must be a tensor"),
+        (lambda: seq2seq.crf_binary_score(Y, LENGTHS, NOTHING), TypeError, "transition_params must be a tensor"),
         (lambda: seq2seq.crf_decode(X, A, [5, 1, 1, 1, 1]), ValueError, "from 0 to the 4 steps, got 5 for row 0"),
         (lambda: seq2seq.crf_decode(X, A, [1, -1, 1, 1, 1]), ValueError, "got -1 for row 1"),
         (lambda: seq2seq.crf_multitag_sequence_score(X, Y, LENGTHS, A), TypeError, "bool tensor"),

@@ -29,7 +29,8 @@ def probabilities(scores: Any) -> Any:
 
 def search(scores: Any, merge: bool = True) -> dict[tuple[int, ...], float]:
     """The log probability of every label sequence, summed over all paths of one row ``[T, C]``."""
-    logs, found = probabilities(scores), {}
+    logs = probabilities(scores)
+    found: dict[tuple[int, ...], float] = {}
     for path in itertools.product(range(scores.shape[1]), repeat=len(scores)):
         labels = labels_of(path, scores.shape[1] - 1, merge)
         total = sum(logs[t, k] for t, k in enumerate(path))
@@ -37,7 +38,7 @@ def search(scores: Any, merge: bool = True) -> dict[tuple[int, ...], float]:
     return found
 
 
-def random_scores(seed: int, steps: int, batch: int, classes: int) -> torch.Tensor:
+def random_scores(seed: int, steps: int, batch: int, classes: int) -> Any:
     """Scores ``[T, B, C]`` in float64."""
     return torch.randn(steps, batch, classes, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 

@@ -207,7 +207,7 @@ distance_case("kitten", [[11, 9, 20, 20, 5, 14]], [[19, 9, 20, 20, 9, 14, 7]])
 for _seed in range(6):
     _random = numpy.random.default_rng(200 + _seed)
     _pair = [[_random.integers(0, 3, _random.integers(0, 9)).tolist() for _ in range(4)] + [[1]] for _ in range(2)]
-    distance_case(f"random/{_seed}", *_pair)
+    distance_case(f"random/{_seed}", _pair[0], _pair[1])
 
 
 @case("distance/rank-3-strings")
@@ -316,12 +316,13 @@ for _name, _message in (("beam_width", "Attr 'beam_width' of"), ("top_paths", "A
         return tf.nn.ctc_beam_search_decoder(tf.constant(_X), LENGTHS, **{option: 0})
 
     wrong(f"wrong/beam-{_name}-0", _below_one, _message, "less than minimum 1.")
-for _name, _lengths, _options, _message in (
+_REFUSED: list[tuple[str, list[int], Any, str]] = [
     ("greedy-length", [7, 1, 1, 1], None, "sequence_length(0) <= 6"),
     ("beam-length", [1, 7, 1, 1], {}, "sequence_length(1) <= 6"),
     ("beam-paths", LENGTHS, {"beam_width": 2, "top_paths": 3}, "requested more paths than the beam width."),
     ("beam-leaves", [0, 1, 1, 1], {"top_paths": 2}, "Less leaves in the beam search than requested."),
-):
+]
+for _name, _lengths, _options, _message in _REFUSED:
 
     def _refused(tf: Any, np: Any, lengths: Any = _lengths, options: Any = _options) -> Any:
         if options is None:
