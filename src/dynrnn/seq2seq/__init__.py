@@ -17,7 +17,22 @@ from dynrnn.seq2seq.beam_search import (
     FinalBeamSearchDecoderOutput,
 )
 from dynrnn.seq2seq.beam_step import gather_tree, gather_tree_from_array, tile_batch
+from dynrnn.seq2seq.crf import (
+    crf_binary_score,
+    crf_decode,
+    crf_forward,
+    crf_log_likelihood,
+    crf_log_norm,
+    crf_multitag_sequence_score,
+    crf_sequence_score,
+    crf_unary_score,
+    viterbi_decode,
+)
+from dynrnn.seq2seq.crf_cells import CrfDecodeBackwardRnnCell, CrfDecodeForwardRnnCell, CrfForwardRnnCell
+from dynrnn.seq2seq.ctc import collapse_repeated, ctc_loss
+from dynrnn.seq2seq.ctc_decoding import ctc_beam_search_decode, ctc_greedy_decode
 from dynrnn.seq2seq.decoding import Decoder, dynamic_decode
+from dynrnn.seq2seq.edit_distance import edit_distance
 from dynrnn.seq2seq.helpers import CustomHelper, Helper, InferenceHelper, TrainingHelper
 from dynrnn.seq2seq.helpers_embedding import GreedyEmbeddingHelper, SampleEmbeddingHelper
 from dynrnn.seq2seq.helpers_scheduled import ScheduledEmbeddingTrainingHelper, ScheduledOutputTrainingHelper
@@ -34,6 +49,9 @@ __all__ = [
     "BeamSearchDecoder",
     "BeamSearchDecoderOutput",
     "BeamSearchDecoderState",
+    "CrfDecodeBackwardRnnCell",
+    "CrfDecodeForwardRnnCell",
+    "CrfForwardRnnCell",
     "CustomHelper",
     "Decoder",
     "FinalBeamSearchDecoderOutput",
@@ -46,7 +64,20 @@ __all__ = [
     "ScheduledEmbeddingTrainingHelper",
     "ScheduledOutputTrainingHelper",
     "TrainingHelper",
+    "collapse_repeated",
+    "crf_binary_score",
+    "crf_decode",
+    "crf_forward",
+    "crf_log_likelihood",
+    "crf_log_norm",
+    "crf_multitag_sequence_score",
+    "crf_sequence_score",
+    "crf_unary_score",
+    "ctc_beam_search_decode",
+    "ctc_greedy_decode",
+    "ctc_loss",
     "dynamic_decode",
+    "edit_distance",
     "gather_tree",
     "gather_tree_from_array",
     "hardmax",
@@ -54,4 +85,5 @@ __all__ = [
     "safe_cumprod",
     "sequence_loss",
     "tile_batch",
+    "viterbi_decode",
 ]

@@ -26,6 +26,7 @@ from dynrnn.tf1 import (
     random,
     random_ops,
     rnn_cell,
+    sparse,
     string_ops,
     strings,
     train,
@@ -82,6 +83,7 @@ from dynrnn.tf1.framework_ops import *
 from dynrnn.tf1.functional_ops import *
 from dynrnn.tf1.optimizers import AggregationMethod
 from dynrnn.tf1.script_ops import py_func
+from dynrnn.tf1.sparse_ops import *
 from dynrnn.tf1.tensor_array import TensorArray
 
 # functions whose TensorFlow names are Python's (range, slice, abs) have other names in their modules

@@ -111,6 +111,7 @@ _GROUPS: list[tuple[tuple[str, ...], str, str]] = [
         "bucket_ops hparam sequence_queueing_state_saver training",
     ),
     (("contrib.crf",), "contrib.crf.python.ops", "crf"),
+    (("contrib.ctc",), "contrib.ctc", "ctc_ops"),
     (("contrib.cudnn_rnn",), "contrib.cudnn_rnn.python.ops", "cudnn_rnn_ops"),
     (("contrib.cudnn_rnn",), "contrib.cudnn_rnn.python.layers", "cudnn_rnn"),
     (("contrib.grid_rnn",), "contrib.grid_rnn.python.ops", "grid_rnn_cell"),

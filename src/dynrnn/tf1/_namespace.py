@@ -59,7 +59,6 @@ _NOT_YET = {
     "summaries are": "tf.summary tf.Summary",
     "input pipelines are": "tf.data tf.train.Coordinator tf.train.start_queue_runners tf.FIFOQueue tf.TFRecordReader",
     "supervised sessions are": "tf.train.Supervisor tf.train.MonitoredTrainingSession",
-    "sparse tensors are": "tf.SparseTensor tf.sparse_placeholder",
     "metrics are": "tf.metrics",
     "image functions are": "tf.image",
 }

@@ -44,7 +44,6 @@ from dynrnn.tf1.ops.scattering import (
     scatter_nd_update,
     scatter_sub,
     scatter_update,
-    sparse_to_dense,
     tensor_scatter_add,
     tensor_scatter_sub,
     tensor_scatter_update,
@@ -65,6 +64,7 @@ from dynrnn.tf1.ops.shaping import (
     transpose,
 )
 from dynrnn.tf1.ops.slicing import getitem, slice_, strided_slice
+from dynrnn.tf1.ops.sparse_values import sparse_to_dense
 
 __all__ = [
     "EXPORTS",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dynrnn.tf1 import rnn_cell
 from dynrnn.tf1._namespace import missing
+from dynrnn.tf1.ctc_ops import ctc_beam_search_decoder, ctc_beam_search_decoder_v2, ctc_greedy_decoder, ctc_loss
 from dynrnn.tf1.embedding_ops import embedding_lookup
 from dynrnn.tf1.nn_conv import avg_pool, conv1d, conv2d, conv2d_transpose, convolution, depthwise_conv2d, max_pool
 from dynrnn.tf1.nn_losses import (
@@ -61,6 +62,10 @@ __all__ = [
     "conv2d_transpose",
     "convolution",
     "crelu",
+    "ctc_beam_search_decoder",
+    "ctc_beam_search_decoder_v2",
+    "ctc_greedy_decoder",
+    "ctc_loss",
     "depthwise_conv2d",
     "dropout",
     "dynamic_rnn",

@@ -22,6 +22,8 @@ MODULES = (
     "errors",
     "refusals",
     "refusals_more",
+    "sparse",
+    "ctc",
     "contrib",
     "legacy",
     "sampled",

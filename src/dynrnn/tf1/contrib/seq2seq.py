@@ -1,6 +1,18 @@
-"""``tf.contrib.seq2seq``: decoders, helpers, beam search, the loss."""
+"""``tf.contrib.seq2seq``: decoders, helpers, attention, beam search, the loss."""
 
 from dynrnn.tf1._namespace import missing
+from dynrnn.tf1.contrib.seq2seq_attention import (
+    AttentionMechanism,
+    AttentionWrapper,
+    AttentionWrapperState,
+    BahdanauAttention,
+    BahdanauMonotonicAttention,
+    LuongAttention,
+    LuongMonotonicAttention,
+    hardmax,
+    monotonic_attention,
+    safe_cumprod,
+)
 from dynrnn.tf1.contrib.seq2seq_beam import (
     BeamSearchDecoder,
     BeamSearchDecoderOutput,
@@ -24,6 +36,11 @@ from dynrnn.tf1.contrib.seq2seq_helpers import (
 from dynrnn.tf1.contrib.seq2seq_loss import sequence_loss
 
 __all__ = [
+    "AttentionMechanism",
+    "AttentionWrapper",
+    "AttentionWrapperState",
+    "BahdanauAttention",
+    "BahdanauMonotonicAttention",
     "BasicDecoder",
     "BasicDecoderOutput",
     "BeamSearchDecoder",
@@ -35,6 +52,8 @@ __all__ = [
     "GreedyEmbeddingHelper",
     "Helper",
     "InferenceHelper",
+    "LuongAttention",
+    "LuongMonotonicAttention",
     "SampleEmbeddingHelper",
     "ScheduledEmbeddingTrainingHelper",
     "ScheduledOutputTrainingHelper",
@@ -42,6 +61,9 @@ __all__ = [
     "dynamic_decode",
     "gather_tree",
     "gather_tree_from_array",
+    "hardmax",
+    "monotonic_attention",
+    "safe_cumprod",
     "sequence_loss",
     "tile_batch",
 ]

@@ -62,6 +62,11 @@ def to_tensors(structure: Any) -> list[Tensor]:
 
 
 def _leaf_tensor(leaf: Any) -> Tensor:
+    if hasattr(leaf, "_fetch_components"):
+        raise TypeError(
+            "loops, branches and recurrent steps cannot take or return a SparseTensor in dynrnn: hand on its indices, "
+            f"values and dense_shape, got {leaf}"
+        )
     flow = getattr(leaf, "_flow_tensor", None)
     return flow() if flow is not None else convert_to_tensor(leaf)
 

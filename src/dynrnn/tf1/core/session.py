@@ -242,6 +242,11 @@ def _flatten_feeds(feed_dict: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
         components = getattr(key, "_fetch_components", None)
         keys = components()[0] if components is not None else key
         if isinstance(keys, (list, tuple)):
+            if hasattr(value, "_fetch_components"):
+                raise TypeError(
+                    "The value of a feed cannot be a tf.SparseTensor object: feed a tf.SparseTensorValue or a tuple "
+                    "(indices, values, dense_shape)."
+                )
             if not isinstance(value, (list, tuple, np.ndarray)) or len(keys) != len(value):
                 raise ValueError(f"Could not feed {key!r}: expected a sequence of {len(keys)} values, got {value!r}")
             for inner_key, inner_value in zip(keys, value, strict=True):

@@ -13,6 +13,7 @@ from dynrnn.tf1.core.convert import convert_to_tensor
 from dynrnn.tf1.core.dtypes import DType, as_dtype
 from dynrnn.tf1.core.graph import name_scope
 from dynrnn.tf1.core.registry import Spec
+from dynrnn.tf1.core.sparse_tensor import SparseTensor
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.tensor_shape import TensorShape
 from dynrnn.tf1.ops.signature import create, operation
@@ -45,11 +46,16 @@ def _cast(x: Any, *, DstT: DType) -> torch.Tensor:
     return x.to(DstT.torch_dtype)
 
 
-def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
-    """The values as ``dtype``; floats are cut towards zero for integers, and anything but 0 is True."""
+def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
+    """The values as ``dtype``; floats are cut towards zero for integers, and anything but 0 is True.
+
+    A sparse tensor gives a sparse tensor.
+    """
     kind = as_dtype(dtype).base_dtype
     if isinstance(x, Tensor) and x.dtype.base_dtype is kind:
         return x
+    if isinstance(x, SparseTensor):
+        return x.with_values(cast(x.values, kind, name))
     with name_scope(name, "Cast", [x]) as scope:
         tensor = convert_to_tensor(x, name="x")
         return tensor if tensor.dtype.base_dtype is kind else create("Cast", scope, tensor, DstT=kind)

@@ -12,6 +12,7 @@ from dynrnn.tf1.core.dtypes import as_dtype
 from dynrnn.tf1.core.graph import name_scope
 from dynrnn.tf1.core.infer import broadcast, same_as_first
 from dynrnn.tf1.core.registry import Spec
+from dynrnn.tf1.core.sparse_tensor import SparseTensor
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.torch_bridge import translates
 from dynrnn.tf1.ops.shape_rules import infer_bool
@@ -94,11 +95,14 @@ def _unary(
     infer: Any = same_as_first,
     differentiable: bool = True,
     argument: str = "x:T",
+    of_sparse: bool = False,
 ) -> Build:
-    """Register ``kernel`` as ``op_type`` and give the function that builds it."""
+    """Register ``kernel`` as ``op_type`` and give the function that builds it, ``of_sparse`` for sparse tensors too."""
     operation(op_type, argument, infer, differentiable=differentiable, T=types)(kernel)
 
-    def build(x: Any, name: str | None = None) -> Tensor:
+    def build(x: Any, name: str | None = None) -> Any:
+        if of_sparse and isinstance(x, SparseTensor):
+            return x.with_values(create(op_type, name, x.values))
         return create(op_type, name, x)
 
     build.__name__ = build.__qualname__ = op_type.lower()
@@ -132,16 +136,16 @@ def _reciprocal(x: torch.Tensor) -> torch.Tensor:
     return torch.div(torch.ones_like(x), x, rounding_mode="trunc")
 
 
-tanh = _unary("Tanh", torch.tanh, _FC, "Hyperbolic tangent.", torch.tanh)
+tanh = _unary("Tanh", torch.tanh, _FC, "Hyperbolic tangent.", torch.tanh, of_sparse=True)
 sigmoid = _unary("Sigmoid", torch.sigmoid, _FC, "``1 / (1 + exp(-x))``.", torch.sigmoid)
 exp = _unary("Exp", torch.exp, _FC, "``e`` to the power x.", torch.exp)
 expm1 = _unary("Expm1", torch.expm1, _FC, "``exp(x) - 1``.", torch.expm1)
 log = _unary("Log", torch.log, _FC, "Natural logarithm.", torch.log)
 log1p = _unary("Log1p", torch.log1p, _FC, "``log(1 + x)``.", torch.log1p)
-sqrt = _unary("Sqrt", torch.sqrt, _FC, "Square root.", torch.sqrt)
+sqrt = _unary("Sqrt", torch.sqrt, _FC, "Square root.", torch.sqrt, of_sparse=True)
 rsqrt = _unary("Rsqrt", torch.rsqrt, _FC, "``1 / sqrt(x)``.", torch.rsqrt)
-square = _unary("Square", torch.square, _SQUARE, "``x * x``.", torch.square)
-negative = _unary("Neg", torch.neg, ROUNDABLE, "``-x``.", torch.neg)
+square = _unary("Square", torch.square, _SQUARE, "``x * x``.", torch.square, of_sparse=True)
+negative = _unary("Neg", torch.neg, ROUNDABLE, "``-x``.", torch.neg, of_sparse=True)
 reciprocal = _unary("Reciprocal", _reciprocal, ROUNDABLE, "``1 / x``.", torch.reciprocal)
 sin = _unary("Sin", torch.sin, _FC, "Sine.", torch.sin)
 cos = _unary("Cos", torch.cos, _FC, "Cosine.", torch.cos)
@@ -154,7 +158,7 @@ cosh = _unary("Cosh", torch.cosh, _FC, "Hyperbolic cosine.", torch.cosh)
 asinh = _unary("Asinh", torch.asinh, _FC, "Inverse hyperbolic sine.", torch.asinh)
 acosh = _unary("Acosh", torch.acosh, _FC, "Inverse hyperbolic cosine.", torch.acosh)
 atanh = _unary("Atanh", torch.atanh, _FC, "Inverse hyperbolic tangent.", torch.atanh)
-erf = _unary("Erf", torch.erf, FLOATS, "Error function.", torch.erf)
+erf = _unary("Erf", torch.erf, FLOATS, "Error function.", torch.erf, of_sparse=True)
 erfc = _unary("Erfc", torch.erfc, FLOATS, "``1 - erf(x)``.", torch.erfc)
 erfinv = _unary("Erfinv", torch.erfinv, FLOATS, "Inverse of the error function.", torch.erfinv)
 ndtri = _unary("Ndtri", torch.special.ndtri, FLOATS, "Quantile function of the standard normal distribution.")
@@ -164,7 +168,7 @@ bessel_i0 = _unary("BesselI0", torch.special.i0, FLOATS, "Modified Bessel functi
 bessel_i0e = _unary("BesselI0e", torch.special.i0e, FLOATS, "``exp(-abs(x)) * bessel_i0(x)``.")
 bessel_i1 = _unary("BesselI1", torch.special.i1, FLOATS, "Modified Bessel function of order 1.")
 bessel_i1e = _unary("BesselI1e", torch.special.i1e, FLOATS, "``exp(-abs(x)) * bessel_i1(x)``.")
-sign = _unary("Sign", _sign, ROUNDABLE, "-1, 0 or 1.", torch.sign)
+sign = _unary("Sign", _sign, ROUNDABLE, "-1, 0 or 1.", torch.sign, of_sparse=True)
 # torch rounds halves to even, as TensorFlow does
 floor = _unary("Floor", torch.floor, FLOATS, "Largest integer not above.", torch.floor, differentiable=False)
 ceil = _unary("Ceil", torch.ceil, FLOATS, "Smallest integer not below.", torch.ceil, differentiable=False)
@@ -218,8 +222,10 @@ def _abs(x: torch.Tensor) -> torch.Tensor:
     return torch.abs(x)
 
 
-def abs_(x: Any, name: str | None = None) -> Tensor:
-    """Absolute value, of complex numbers too."""
+def abs_(x: Any, name: str | None = None) -> Any:
+    """Absolute value, of complex numbers too; a sparse tensor gives a sparse tensor."""
+    if isinstance(x, SparseTensor):
+        return x.with_values(abs_(x.values, name))
     with name_scope(name, "Abs", [x]) as scope:
         return create("Abs", scope, convert_to_tensor(x, name="x"))
 

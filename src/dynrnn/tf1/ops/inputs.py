@@ -13,6 +13,7 @@ from dynrnn.tf1.core.dtypes import as_dtype
 from dynrnn.tf1.core.graph import get_default_graph
 from dynrnn.tf1.core.infer import same_as_first
 from dynrnn.tf1.core.registry import Spec, register
+from dynrnn.tf1.core.sparse_tensor import SparseTensor
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.tensor_shape import TensorShape, as_shape
 from dynrnn.tf1.core.torch_bridge import translates
@@ -77,8 +78,10 @@ def _identity(value: Any) -> Any:
     return value
 
 
-def identity(input: Any, name: str | None = None) -> Tensor:
-    """The same value under another name."""
+def identity(input: Any, name: str | None = None) -> Any:
+    """The same value under another name; of a sparse tensor, of its three tensors."""
+    if isinstance(input, SparseTensor):
+        return SparseTensor(*[identity(part, name) for part in (input.indices, input.values, input.dense_shape)])
     return create("Identity", name, input)
 
 

@@ -32,7 +32,6 @@ __all__ = [
     "scatter_nd_update",
     "scatter_sub",
     "scatter_update",
-    "sparse_to_dense",
     "tensor_scatter_add",
     "tensor_scatter_sub",
     "tensor_scatter_update",
@@ -167,53 +166,6 @@ tensor_scatter_add = _tensor_scatter(
 tensor_scatter_sub = _tensor_scatter(
     "TensorScatterSub", "sub", "A copy of ``tensor`` with ``updates`` subtracted at ``indices``."
 )
-
-
-def _infer_sparse_to_dense(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
-    of_rank(inputs[1].shape, 1)
-    target = constant_value_as_shape(inputs[1])
-    return [(inputs[2].dtype.base_dtype, target)]
-
-
-@operation(
-    "SparseToDense",
-    "sparse_indices:Tindices output_shape:Tindices sparse_values:T default_value:T",
-    _infer_sparse_to_dense,
-    Tindices=INDEX,
-)
-def _sparse_to_dense(
-    indices: torch.Tensor, shape: torch.Tensor, values: torch.Tensor, default: torch.Tensor, *, validate_indices: bool
-) -> torch.Tensor:
-    dims = shape.tolist()
-    # a scalar or a vector of indices means one dimension
-    places = indices.reshape(-1, 1) if indices.dim() < 2 else indices
-    if places.shape[-1] != len(dims):
-        raise ValueError(f"output_shape has incorrect number of elements: {len(dims)} should be: {places.shape[-1]}")
-    rows = _flat_rows(places, dims)
-    if validate_indices and bool((rows[1:] <= rows[:-1]).any()):
-        raise ValueError("indices must be sorted in increasing order and not repeated")
-    base = default.expand(math.prod(dims))
-    return _put(base, rows, values.reshape(-1).expand(len(rows)), "update").reshape(dims)
-
-
-def sparse_to_dense(
-    sparse_indices: Any,
-    output_shape: Any,
-    sparse_values: Any,
-    default_value: Any = 0,
-    validate_indices: bool = True,
-    name: str | None = None,
-) -> Tensor:
-    """A tensor of ``default_value`` with ``sparse_values`` (one, or one each) at ``sparse_indices``."""
-    return create(
-        "SparseToDense",
-        name,
-        sparse_indices,
-        output_shape,
-        sparse_values,
-        default_value,
-        validate_indices=validate_indices,
-    )
 
 
 # --- variables --------------------------------------------------------------------------------------------------------

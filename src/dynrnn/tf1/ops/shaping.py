@@ -15,6 +15,7 @@ from dynrnn.tf1.core.dtypes import as_dtype
 from dynrnn.tf1.core.graph import name_scope
 from dynrnn.tf1.core.infer import broadcast_shapes, constant_value_as_shape
 from dynrnn.tf1.core.registry import Spec
+from dynrnn.tf1.core.sparse_tensor import is_sparse, sparse_argument
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.tensor_shape import TensorShape, as_shape, unknown_shape
 from dynrnn.tf1.core.torch_bridge import translates
@@ -56,6 +57,10 @@ def _shape_n(*values: Any, out_type: dtypes.DType) -> list[torch.Tensor]:
 def shape(input: Any, name: str | None = None, out_type: Any = None) -> Tensor:
     """The shape at run time, as an integer vector; a constant where it is known."""
     kind = as_dtype(out_type or dtypes.int32)
+    if is_sparse(input):
+        from dynrnn.tf1.ops.casting import cast
+
+        return cast(sparse_argument(input).dense_shape, kind)
     with name_scope(name, "Shape", [input]) as scope:
         value = convert_to_tensor(input)
         if value.shape.is_fully_defined():
@@ -76,6 +81,11 @@ def _size(value: Any, *, out_type: dtypes.DType) -> torch.Tensor:
 def size(input: Any, name: str | None = None, out_type: Any = None) -> Tensor:
     """The number of elements at run time; a constant where it is known."""
     kind = as_dtype(out_type or dtypes.int32)
+    if is_sparse(input):
+        from dynrnn.tf1.ops.casting import cast
+        from dynrnn.tf1.ops.reducing import reduce_prod
+
+        return reduce_prod(cast(sparse_argument(input).dense_shape, kind), 0, name=name)
     with name_scope(name, "Size", [input]) as scope:
         value = convert_to_tensor(input)
         count = value.shape.num_elements()
@@ -91,6 +101,8 @@ def _rank(value: Any) -> torch.Tensor:
 
 def rank(input: Any, name: str | None = None) -> Tensor:
     """The number of dimensions at run time; a constant where it is known."""
+    if is_sparse(input):
+        return size(sparse_argument(input).dense_shape, name)
     with name_scope(name, "Rank", [input]) as scope:
         value = convert_to_tensor(input)
         if value.shape.ndims is not None:
