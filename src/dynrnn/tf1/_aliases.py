@@ -93,9 +93,9 @@ _GROUPS: list[tuple[tuple[str, ...], str, str]] = [
     (
         ("contrib.seq2seq",),
         "contrib.seq2seq.python.ops",
-        "attention_decoder_fn attention_wrapper basic_decoder beam_search_decoder beam_search_ops decoder decoder_fn "
-        "helper loss seq2seq",
+        "attention_decoder_fn basic_decoder beam_search_decoder beam_search_ops decoder decoder_fn helper loss seq2seq",
     ),
+    (("contrib.seq2seq_attention", "contrib.seq2seq"), "contrib.seq2seq.python.ops", "attention_wrapper"),
     (_LEGACY, "contrib.legacy_seq2seq.python.ops", "seq2seq"),
     (_LEGACY, "contrib.legacy_seq2seq", "seq2seq"),
     (

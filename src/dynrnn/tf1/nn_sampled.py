@@ -12,7 +12,7 @@ from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.embedding_ops import embedding_lookup
 from dynrnn.tf1.nn_losses import sigmoid_cross_entropy_with_logits, softmax_cross_entropy_with_logits_v2
 from dynrnn.tf1.ops.candidates import compute_accidental_hits, log_uniform_candidate_sampler
-from dynrnn.tf1.ops.scattering import sparse_to_dense
+from dynrnn.tf1.ops.sparse_values import sparse_to_dense
 
 __all__ = ["nce_loss", "sampled_softmax_loss"]
 
