@@ -8,7 +8,6 @@ import optree
 import torch
 
 from dynrnn import nest
-from dynrnn.tensor_array import TensorArray
 
 __all__ = ["check_like", "check_pair", "check_rows", "describe_leaf", "has_rows", "leaf_names"]
 
@@ -64,14 +63,14 @@ def check_like(expected: Any, actual: Any, name: str, rule: str) -> None:
 
 
 def check_rows(tree: Any, batch: int, name: str, *, arrays: bool = False) -> None:
-    """Hold every leaf of ``tree`` to be a tensor of rank 0 or with ``batch`` rows (or, with ``arrays``, a TensorArray).
+    """Hold every leaf of ``tree`` to be a tensor of rank 0 or with ``batch`` rows (with ``arrays``, an array passes).
 
     Raises:
         TypeError: a leaf is not a tensor.
         ValueError: a leaf has another number of rows.
     """
     for index, leaf in enumerate(nest.flatten(tree)):
-        if arrays and isinstance(leaf, TensorArray):
+        if arrays and getattr(leaf, "rowless", False):
             continue
         if not isinstance(leaf, torch.Tensor):
             raise TypeError(f"{leaf_names(name, tree)[index]} must be a tensor, got {type(leaf).__name__}")

@@ -25,6 +25,9 @@ class TensorArray:
         ValueError: two elements differ in shape or dtype.
     """
 
+    # in a state it belongs to no row of the batch
+    rowless = True
+
     def __init__(self, elements: Iterable[torch.Tensor] = (), *, like: torch.Tensor | None = None) -> None:
         self._elements = tuple(elements)
         for index, element in enumerate(self._elements):

@@ -48,6 +48,8 @@ class TensorList:
     """
 
     __slots__ = ("dtype", "dynamic", "items", "same_shapes", "shape")
+    # in a state it belongs to no row of the batch
+    rowless = True
 
     def __init__(
         self, items: tuple[Any, ...], dtype: DType, shape: TensorShape, dynamic: bool, same_shapes: bool
