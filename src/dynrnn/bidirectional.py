@@ -196,9 +196,7 @@ def _both_ways(
     cell_fw: Any, cell_bw: Any, inputs: Any, lengths: list[int] | None, states: tuple[Any, Any], time_major: bool
 ) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
     """One layer: outputs and final states of both directions."""
-    outputs_fw, state_fw = scan_cell(
-        cell_fw, inputs, states[0], lengths=lengths, time_major=time_major, name="cell_fw"
-    )
+    outputs_fw, state_fw = scan_cell(cell_fw, inputs, states[0], lengths=lengths, time_major=time_major, name="cell_fw")
     reversed_inputs = _reverse(inputs, lengths, time_major)
     outputs_bw, state_bw = scan_cell(
         cell_bw, reversed_inputs, states[1], lengths=lengths, time_major=time_major, name="cell_bw"

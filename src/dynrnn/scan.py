@@ -39,11 +39,11 @@ def scan(
     padding, NaN and inf too, reaches neither outputs, states nor gradients.
 
     Args:
-        step: ``step(params, x, state) -> (y, new_state)``, a pure function (of ``per_row`` too, where that is given). ``x`` is ``inputs`` without its time axis,
-            ``y`` any nest of tensors ``[B, ...]`` and ``new_state`` has the structure, shapes and dtypes of ``state``.
-            Rows must not depend on each other. It is called to be traced, on a few rows of zeros; in the reference
-            executor at every time step, also on rows past their length with the numbers of another row (what it
-            returns there is dropped).
+        step: ``step(params, x, state) -> (y, new_state)``, a pure function (of ``per_row`` too, where that is given).
+            ``x`` is ``inputs`` without its time axis, ``y`` any nest of tensors ``[B, ...]`` and ``new_state`` has the
+            structure, shapes and dtypes of ``state``. Rows must not depend on each other. It is called to be traced, on
+            a few rows of zeros; in the reference executor at every time step, also on rows past their length with the
+            numbers of another row (what it returns there is dropped).
         inputs: nest of tensors ``[B, T, ...]``, floating, integer or bool.
         state: nest of tensors ``[B, ...]``, of any dtypes. A rank-0 tensor (or a TensorArray) belongs to no row: it
             takes the value of every step that runs.
@@ -66,8 +66,8 @@ def scan(
         TypeError: ``step`` cannot be called or does not return a pair; a leaf of ``inputs``, ``state``, ``per_row`` or
             y is not a tensor; ``lengths`` are not integers.
         ValueError: inputs without leaves, of rank below 2 or that disagree about B or T; a leaf of ``state``,
-            ``per_row`` or y without B rows; lengths of another shape than ``[B]``; a state or output whose structure, shapes or dtypes
-            change from step to step; an unknown engine or memory policy.
+            ``per_row`` or y without B rows; lengths of another shape than ``[B]``; a state or output whose structure,
+            shapes or dtypes change from step to step; an unknown engine or memory policy.
         NotImplementedError: ``engine="native"`` for a step that cannot be lowered; a memory policy that this build does
             not have.
     """

@@ -1,11 +1,11 @@
 """Unrolling a cell by `dynrnn.scan`: what stands in the way of it, in a cell or in its state, is brought in form.
 
-A step of a scan is a function of what comes in at that step, of the state and of what belongs to the rows. Two things in
-cells are something else. A module may hold tensors with one entry for each row of the batch: the memory of an attention
-mechanism. And a state may hold what belongs to no row: the number of steps so far, a `TensorArray` with what all steps
-have seen. The first are handed to the scan as ``per_row``, and put into their modules around every step; the second stay
-outside, what they need of every step is an output of the scan, and the final state is put together afterwards. The cell
-says so itself, see ``cell_protocol.py``.
+A step of a scan is a function of what comes in at that step, of the state and of what belongs to the rows. Two things
+in cells are something else. A module may hold tensors with one entry for each row of the batch: the memory of an
+attention mechanism. And a state may hold what belongs to no row: the number of steps so far, a `TensorArray` with what
+all steps have seen. The first are handed to the scan as ``per_row``, and put into their modules around every step; the
+second stay outside, what they need of every step is an output of the scan, and the final state is put together
+afterwards. The cell says so itself, see ``cell_protocol.py``.
 """
 
 from __future__ import annotations
@@ -178,9 +178,11 @@ def _finished(start: Any, final: Any, kept: Iterator[Any], steps: int) -> Any:
     own = next(kept) if _is_part(start) else None
     if own is None:
         parts, put = _one_level(start)
-        return put([_finished(s, f, kept, steps) for s, f in zip(parts, _one_level(final)[0], strict=True)]) if (
-            parts
-        ) else final
+        return (
+            put([_finished(s, f, kept, steps) for s, f in zip(parts, _one_level(final)[0], strict=True)])
+            if (parts)
+            else final
+        )
     fields = [
         f if name in start.not_in_loop else _finished(s, f, kept, steps)
         for name, s, f in zip(start._fields, start, final, strict=True)

@@ -7,8 +7,8 @@
 Source: Bahdanau et al., "Neural Machine Translation by Jointly Learning to Align and Translate", 2015.
 
 Written with torch's functions it makes ``[rows, entries, width]`` three times over and keeps it for the derivative.
-As one operation it keeps its operands only, and computes the hyperbolic tangent again; a graph of a step shows it whole,
-so that the step program has a counterpart. Where the operation cannot take part (transforms of ``torch.func``,
+As one operation it keeps its operands only, and computes the hyperbolic tangent again; a graph of a step shows it
+whole, so that the step program has a counterpart. Where the operation cannot take part (transforms of ``torch.func``,
 forward-mode derivatives, autocast, torch's compiler) the formula is used as it stands.
 """
 
@@ -46,7 +46,7 @@ def additive_score(query: torch.Tensor, memory: torch.Tensor, v: torch.Tensor) -
         torch._C._functorch.peek_interpreter_stack() is not None
         or torch.autograd.forward_ad._current_level >= 0
         or torch.compiler.is_compiling()
-        or torch.is_autocast_enabled(query.device.type)
+        or torch._C._is_any_autocast_enabled()
     ):
         return _formula(query, memory, v)
     return torch.ops.dynrnn.additive_score(query, memory, v)

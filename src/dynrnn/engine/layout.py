@@ -114,7 +114,8 @@ class _Planner:
 
     def _stashed(self) -> set[Node]:
         """What products after the loop take."""
-        return {o for outer in (*self.program.outers, *self.program.row_outers) for o in (outer.a, outer.b)}
+        matrices = {operand for outer in self.program.outers for operand in (outer.a, outer.b)}
+        return matrices | {operand for outer in self.program.row_outers for operand in (outer.a, outer.b)}
 
     def _choose_storage(self) -> None:
         """Give every computed value its buffer."""
@@ -250,7 +251,9 @@ class _Planner:
     def _outside(self, node: Node) -> Operand:
         """An input, or what belongs to a row, in the caller's memory."""
         kind = "INPUT" if node.op == "input" else "ROW"
-        return Operand(self._leaf_buffer((kind, node.attrs[0]), Buffer(kind, node.cols, key=node.attrs[0])), 0, node.cols)
+        return Operand(
+            self._leaf_buffer((kind, node.attrs[0]), Buffer(kind, node.cols, key=node.attrs[0])), 0, node.cols
+        )
 
     def _append(self, phase: int, instruction: Instruction) -> None:
         self.layout.phases[phase].append(instruction)

@@ -166,8 +166,8 @@ def execute(
             ROW: address, elements, stride of rows, 0, stride of columns; VEC, SAVED, ACC: address, elements;
             MAT: address, elements, stride along k, along the columns;
             CARRY: initial state's address, elements, stride of rows, the same three of the final state; zeros for
-            others. A null INPUT, initial state or ROW that is loaded is zeros. The memory must live until the call returns, and
-            tensors that are written must not overlap others (initial and final state may be the same).
+            others. A null INPUT, initial state or ROW that is loaded is zeros. The memory must live until the call
+            returns, and tensors that are written must not overlap others (initial and final state may be the same).
         seed: of the noise, an unsigned 64-bit number, or one for each stream (further streams share the last).
         reverse: take the steps in descending order.
 

@@ -2,8 +2,9 @@
 
 The *prologue* makes the operands of the program from the tensors that the step took from elsewhere, once a call. The
 *early* part makes inputs of the program from inputs of integers, for all rows and steps at once: an embedding of ids.
-What stands in the padding of such inputs is replaced by zeros first, so that no id out of range can do harm. The *fixed*
-part makes what belongs to rows at all steps: what the step was given as ``per_row``, or computes of nothing else.
+What stands in the padding of such inputs is replaced by zeros first, so that no id out of range can do harm. The
+*fixed* part makes what belongs to rows at all steps: what the step was given as ``per_row``, or computes of nothing
+else.
 """
 
 from __future__ import annotations

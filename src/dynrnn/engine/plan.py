@@ -70,8 +70,8 @@ class Plan:
         hoisted: keys of the operands that the prologue returns, in order.
         prologue: from the tensors of the walk to the hoisted operands.
         early: from the inputs and the tensors of the walk to the inputs ``e0``, ``e1``, ...; None if there are none.
-        fixed: from ``per_row`` and the tensors of the walk to what belongs to rows, ``r0``, ``r1``, ...; None if there is
-            nothing.
+        fixed: from ``per_row`` and the tensors of the walk to what belongs to rows, ``r0``, ``r1``, ...; None if there
+            is nothing.
         generators: for each stream of noise, the generator that seeds it (None: torch's own).
         expansions: of the macros of the program.
         y: an example of the outputs' structure.
@@ -156,9 +156,7 @@ def _compile(builder: Builder, program: Program, dtype: torch.dtype) -> Compiled
     return Compiled(program, layout, native.Program(layout.serial(dtype)), slots)
 
 
-def make_plan(
-    step: Callable[..., Any], params: Any, x: Any, state: Any, per_row: Any, inventory: Inventory
-) -> Plan:
+def make_plan(step: Callable[..., Any], params: Any, x: Any, state: Any, per_row: Any, inventory: Inventory) -> Plan:
     """Trace and lower a step.
 
     Args:

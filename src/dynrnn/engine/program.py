@@ -191,9 +191,10 @@ class Program:
             yield item.a
             if item.b is not None:
                 yield item.b
-        for outer in (*self.outers, *self.row_outers):
-            yield outer.a
-            yield outer.b
+        for outer in self.outers:
+            yield from (outer.a, outer.b)
+        for row in self.row_outers:
+            yield from (row.a, row.b)
         for additive in self.row_additives:
             yield additive.node
 

@@ -15,8 +15,8 @@ __all__ = ["RowProducts"]
 class RowProducts:
     """The products of a call.
 
-    What both passes stored has one row for each valid row and step, in the order in which the threads ran. It is brought
-    into ``[rows, steps, columns]``, with zeros where a row has no more steps; then one product of batches does it.
+    What both passes stored has one row for each valid row and step, in the order in which the threads ran. It is
+    brought into ``[rows, steps, columns]``, with zeros where a row has no more steps; one product of batches does it.
 
     Args:
         layout: of the backward program.
