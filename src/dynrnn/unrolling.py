@@ -138,11 +138,13 @@ def _holding(holders: list[tuple[Any, tuple[str, ...]]], values: Sequence[dict[s
 
 
 def _is_part(node: Any) -> bool:
-    return hasattr(type(node), "loop_part")
+    return isinstance(node, tuple) and hasattr(type(node), "loop_part")
 
 
 def _one_level(node: Any) -> tuple[list[Any], Any]:
     """The direct parts of a container, and how to put others in their place; no parts for a leaf."""
+    if isinstance(node, torch.Tensor):
+        return [], lambda _: node
     parts, spec = optree.tree_flatten(node, is_leaf=lambda part: part is not node, none_is_leaf=True)
     if optree.treespec_is_leaf(spec) or (len(parts) == 1 and parts[0] is node):
         return [], lambda _: node
