@@ -7,7 +7,7 @@ The drivers have TensorFlow's names and meaning of arguments and take torch tens
 1 face, for programs written with placeholders and sessions, is :mod:`dynrnn.tf1`.
 """
 
-from dynrnn import cells
+from dynrnn import cells, seq2seq
 from dynrnn._version import __version__
 from dynrnn.bidirectional import (
     bidirectional_dynamic_rnn,
@@ -34,6 +34,7 @@ __all__ = [
     "reverse_sequence",
     "scan",
     "scan_until",
+    "seq2seq",
     "sequence_mask",
     "stack_bidirectional_dynamic_rnn",
     "stack_bidirectional_rnn",

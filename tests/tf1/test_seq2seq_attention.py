@@ -371,7 +371,7 @@ def test_names_of_variables(kind: Kind) -> None:
     assert [v.op.name for v in cell.trainable_variables] == names()[1:]
 
 
-def test_names_with_several_mechanisms_and_a_second_wrapper(session: Any) -> None:
+def test_names_with_several_mechanisms() -> None:
     memory = tf.zeros([B, S, D])
     mechanisms = [contrib.BahdanauAttention(U, memory), contrib.BahdanauAttention(U, memory)]
     cell = contrib.AttentionWrapper(tf.nn.rnn_cell.GRUCell(U), mechanisms, [A, A], name="attend")
@@ -386,14 +386,6 @@ def test_names_with_several_mechanisms_and_a_second_wrapper(session: Any) -> Non
         "rnn/attend/bahdanau_attention_1/attention_v",
         "rnn/attend/attention_layer_1/kernel",
     ]
-    count = len(names())
-    # the inference graph of a program: all again, sharing all
-    with tf.variable_scope(tf.get_variable_scope(), reuse=True):
-        shared = [contrib.BahdanauAttention(U, tf.zeros([2, S, D])) for _ in range(1)]
-        other = contrib.AttentionWrapper(tf.nn.rnn_cell.GRUCell(U), shared, [A], name="again")
-        with pytest.raises(ValueError, match="does not exist"):
-            other(tf.zeros([2, X]), other.zero_state(2, tf.float32))
-    assert len(names()) == count
 
 
 def test_training_and_inference_graphs_share_variables() -> None:
