@@ -17,12 +17,14 @@ from benchmarks.memory import memory
 from benchmarks.numerics import numerics
 from benchmarks.own import executor
 from benchmarks.report import Options, Section
+from benchmarks.seq2seq import training
 
 SECTIONS: dict[str, Callable[[Options], Section]] = {
     "full": lstm_full,
     "ragged": lstm_ragged,
     "cells": cells,
     "frameworks": frameworks,
+    "seq2seq": training,
     "length": length_cost,
     "numerics": numerics,
     "memory": memory,

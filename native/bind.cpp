@@ -40,7 +40,7 @@ class Checker {
       case BufferKind::ROW:
         binding.stride0 = stride(words[2], "rows");
         unit_stride(words[4]);
-        binding.p = memory(words[0], words[1], extent(batch, words[2], 1, 0, cols), true);
+        binding.p = memory(words[0], words[1], extent(batch, words[2], 1, 0, cols), !buffer_->memory);
         break;
       case BufferKind::VEC:
         binding.p = memory(words[0], words[1], buffer_->used ? cols : 0, false);

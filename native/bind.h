@@ -29,7 +29,7 @@ struct Binding {
 ///   MAT            address, elements, stride along k, along the columns
 ///   CARRY          initial address, elements, stride of rows, final address, elements, stride of rows
 ///   others         zeros
-/// A null INPUT, ROW or initial state stands for zeros. Throws std::invalid_argument unless every address that the
+/// A null INPUT, initial state or ROW (unless an operation looks it up as a memory) stands for zeros. Throws std::invalid_argument unless every address that the
 /// program forms for rows and lengths of the schedule lies within the elements given.
 std::vector<Binding> check_bindings(const Program& program, const Schedule& schedule, const i64* words, i64 count);
 

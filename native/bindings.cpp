@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -10,6 +11,7 @@
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 
 #include "arena.h"
 #include "bind.h"
@@ -17,6 +19,7 @@
 #include "driver.h"
 #include "kernels.h"
 #include "kernels_choice.h"
+#include "lookup.h"
 #include "pool.h"
 #include "program.h"
 #include "schedule.h"
@@ -33,6 +36,10 @@ using IntegersOut = nb::ndarray<std::int64_t, nb::ndim<1>, nb::c_contig, nb::dev
 using Seeds = nb::ndarray<const std::uint64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Bindings = nb::ndarray<const std::int64_t, nb::shape<-1, dynrnn::binding_words>, nb::c_contig, nb::device::cpu>;
 using Matrix = nb::ndarray<nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+template <class T, int rank>
+using Numbers = nb::ndarray<const T, nb::ndim<rank>, nb::c_contig, nb::device::cpu>;
+template <class T, int rank>
+using NumbersOut = nb::ndarray<T, nb::ndim<rank>, nb::c_contig, nb::device::cpu>;
 
 nb::dict cpu_features() {
     const dynrnn::CpuFeatures& f = dynrnn::cpu_features();
@@ -167,6 +174,67 @@ void noise(const Matrix& out, std::uint64_t seed, std::uint32_t stream, const In
     }
 }
 
+template <class T>
+const dynrnn::Kernels<T>& kernels_of() {
+    const char* const isa = dynrnn::current_isa();
+    if constexpr (sizeof(T) == 4) {
+        return *dynrnn::kernels_f32(isa);
+    } else {
+        return *dynrnn::kernels_f64(isa);
+    }
+}
+
+void check_threads(int threads) {
+    if (threads < 1 || threads > dynrnn::max_threads) {
+        throw std::invalid_argument("threads must be from 1 to " + std::to_string(dynrnn::max_threads) + ", got " +
+                                    std::to_string(threads));
+    }
+}
+
+template <class T>
+void additive_scores(const Numbers<T, 2>& query, const Numbers<T, 3>& memory, const Numbers<T, 1>& v,
+                     const NumbersOut<T, 2>& scores, int threads) {
+    const std::size_t rows = memory.shape(0), entries = memory.shape(1), width = memory.shape(2);
+    if (query.shape(0) != rows || query.shape(1) != width || v.shape(0) != width || scores.shape(0) != rows ||
+        scores.shape(1) != entries) {
+        throw std::invalid_argument("query, v and scores must be [rows, width], [width] and [rows, entries] for a memory "
+                                    "[rows, entries, width]");
+    }
+    check_threads(threads);
+    const dynrnn::Kernels<T>& kernels = kernels_of<T>();
+    const nb::gil_scoped_release released;
+    dynrnn::additive_scores<T>(kernels, query.data(), memory.data(), v.data(), scores.data(), static_cast<i64>(rows),
+                               static_cast<i64>(entries), static_cast<i64>(width), threads);
+}
+
+template <class T>
+void additive_gradients(const Numbers<T, 2>& query, const Numbers<T, 3>& memory, const Numbers<T, 2>& grad,
+                        const NumbersOut<T, 2>& sums, const std::optional<NumbersOut<T, 3>>& into, int threads) {
+    const std::size_t rows = memory.shape(0), entries = memory.shape(1), width = memory.shape(2);
+    bool fits = query.shape(0) == rows && query.shape(1) == width && grad.shape(0) == rows &&
+                grad.shape(1) == entries && sums.shape(0) == rows && sums.shape(1) == 2 * width;
+    for (std::size_t i = 0; i < 3 && into; ++i) fits = fits && into->shape(i) == memory.shape(i);
+    if (!fits) {
+        throw std::invalid_argument("query, grad, sums and into must be [rows, width], [rows, entries], [rows, 2 * width] "
+                                    "and [rows, entries, width] for a memory [rows, entries, width]");
+    }
+    check_threads(threads);
+    const dynrnn::Kernels<T>& kernels = kernels_of<T>();
+    const nb::gil_scoped_release released;
+    dynrnn::additive_gradients<T>(kernels, query.data(), memory.data(), grad.data(), sums.data(),
+                                  into ? into->data() : nullptr, static_cast<i64>(rows), static_cast<i64>(entries),
+                                  static_cast<i64>(width), threads);
+}
+
+template <class T>
+void define_lookups(nb::module_& m) {
+    m.def("additive_scores", &additive_scores<T>, "query"_a.noconvert(), "memory"_a.noconvert(), "v"_a.noconvert(),
+          "scores"_a.noconvert(), "threads"_a, "Scores of a query in each row's memory.");
+    m.def("additive_gradients", &additive_gradients<T>, "query"_a.noconvert(), "memory"_a.noconvert(),
+          "grad"_a.noconvert(), "sums"_a.noconvert(), "into"_a.noconvert().none(), "threads"_a,
+          "Gradients of these scores.");
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
@@ -205,4 +273,6 @@ NB_MODULE(_native, m) {
           "Runs a program over all valid steps.");
     m.def("noise", &noise, "out"_a.noconvert(), "seed"_a, "stream"_a, "steps"_a.noconvert(), "rows"_a.noconvert(),
           "Fills out with the noise that a program makes for these steps and rows.");
+    define_lookups<float>(m);
+    define_lookups<double>(m);
 }

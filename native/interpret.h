@@ -46,7 +46,9 @@ struct Place {
   std::int32_t inner;  // 0: one column that counts for all
 };
 
-enum class Action : std::int32_t { nothing, load, store, matmul, pointwise, reduce, add_rows, noise, step_number };
+enum class Action : std::int32_t {
+  nothing, load, store, matmul, pointwise, reduce, add_rows, noise, step_number, memory
+};
 
 /// An instruction, resolved.
 template <class T>
@@ -60,11 +62,14 @@ struct Code {
   Place<T> source[3];
   PointwiseFn<T> pointwise;
   ReduceFn<T> reduce;
+  MemoryFn<T> memory;
   i64 inner_cols;   // of the source of a matmul or a reduction
   const T* packed;  // matmul
-  T* tensor;        // load, store: column 0 of the operand at row 0 and step 0; null reads as zeros
+  T* tensor;        // load, store, memory: column 0 of the operand at row 0 and step 0; null reads as zeros
   i64 stride_row, stride_step;
   i64 acc;  // add_rows: place among the sums
+  i64 entries, width;  // memory
+  Place<T> into;       // memory: where its gradient is added up; the base may be null
   std::uint32_t stream;
 };
 
@@ -231,6 +236,20 @@ class Interpreter {
       case OpClass::GENERATE:
         code.action = in.op == Op::noise ? Action::noise : Action::step_number;
         break;
+      case OpClass::MEMORY: {
+        code.action = Action::memory;
+        code.memory = call_.kernels.memory[op];
+        const Binding& binding = call_.bindings[static_cast<std::size_t>(in.b.buf)];
+        code.tensor = static_cast<T*>(binding.p);
+        if (code.tensor != nullptr) code.tensor += in.b.off;
+        code.stride_row = binding.stride0;
+        code.width = in.op == Op::memory_sum ? in.dst.cols : in.a.cols;
+        code.entries = in.op == Op::memory_sum              ? in.a.cols
+                       : in.op == Op::memory_additive_grad ? in.c.cols
+                                                           : in.dst.cols;
+        if (in.into >= 0) code.into = place({in.into, 0, in.b.cols});
+        break;
+      }
     }
     return code;
   }
@@ -438,6 +457,14 @@ class Interpreter {
         call_.kernels.add_rows(sums_ + code.acc, &a, code.sources == 2 ? &b : nullptr, rows, code.cols);
         break;
       }
+      case Action::memory:
+        for (i64 r = first; r < first + rows; ++r) {
+          T* const into = code.into.base == nullptr ? nullptr : at(code.into, frame, r);
+          const T* const c = code.source[2].base == nullptr ? nullptr : at(code.source[2], frame, r);
+          const T* const memory = code.tensor == nullptr ? nullptr : code.tensor + frame.row[r] * code.stride_row;
+          code.memory(at(code.dst, frame, r), at(code.source[0], frame, r), memory, c, into, code.entries, code.width);
+        }
+        break;
       case Action::noise:
         call_.kernels.noise(at(code.dst, frame, first), code.dst.ld, call_.seed_of(code.stream), code.stream,
                             frame.step + first, frame.row + first, rows, code.cols);

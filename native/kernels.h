@@ -27,6 +27,15 @@ using PointwiseFn = void (*)(T* dst, i64 ldd, const Source<T>* src, i64 rows, i6
 template <class T>
 using ReduceFn = void (*)(T* dst, i64 ldd, const T* a, i64 lda, i64 rows, i64 cols);
 
+/// Looks up the memory of one row, [entries, width] without gaps. Of the others, all contiguous and apart from each other:
+///   memory_dot            dst[entries]: sum over c of a[c] * memory[s, c]
+///   memory_sum            dst[width]: sum over s of a[s] * memory[s, c]
+///   memory_additive       dst[entries]: sum over c of b[c] * tanh(a[c] + memory[s, c])
+///   memory_additive_grad  with t = tanh(a[c] + memory[s, c]), dst[2 * width]: sums over s of b[s] * (1 - t * t) and of
+///                         b[s] * t; and if `into` is not null, into[s, c] += b[s] * (1 - t * t)
+template <class T>
+using MemoryFn = void (*)(T* dst, const T* a, const T* memory, const T* b, T* into, i64 entries, i64 width);
+
 template <class T>
 struct Kernels {
   const char* isa;  // "avx512", "avx2", "neon" or "portable"
@@ -45,6 +54,7 @@ struct Kernels {
 
   PointwiseFn<T> pointwise[op_count];  // null where the operation is of another class
   ReduceFn<T> reduce[op_count];
+  MemoryFn<T> memory[op_count];
   /// acc[c] += sum over rows of a(r, c), times b(r, c) when b is not null; in double, rows in order.
   void (*add_rows)(double* acc, const Source<T>* a, const Source<T>* b, i64 rows, i64 cols);
   /// Uniform noise in [0, 1) that depends on (seed, stream, step[r], row[r], c) only: Philox4x32-10 (Salmon et al.,

@@ -15,6 +15,7 @@ static Kernels<T> make_table(const char* isa) {
   table.pack = &Gemm<T>::pack;
   table.gemm = &Gemm<T>::gemm;
   fill_pointwise<T>(table);
+  fill_memory<T>(table);
   return table;
 }
 

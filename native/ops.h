@@ -5,7 +5,7 @@
 
 namespace dynrnn {
 
-enum class OpClass : std::int32_t { MOVE, MATMUL, POINTWISE, REDUCE, ACCUMULATE, GENERATE };
+enum class OpClass : std::int32_t { MOVE, MATMUL, POINTWISE, REDUCE, ACCUMULATE, GENERATE, MEMORY };
 
 enum class Op : std::int32_t {
 #define OP(name, arity, cls) name,

@@ -262,6 +262,7 @@ static void fill_pointwise(Kernels<T>& table) {
 #define DYNRNN_FILL_REDUCE(name, arity) table.reduce[static_cast<int>(Op::name)] = &name<T>;
 #define DYNRNN_FILL_ACCUMULATE(name, arity)
 #define DYNRNN_FILL_GENERATE(name, arity)
+#define DYNRNN_FILL_MEMORY(name, arity)
 #define OP(name, arity, cls) DYNRNN_FILL_##cls(name, arity)
 #include "ops.def"
 #undef OP
@@ -271,6 +272,7 @@ static void fill_pointwise(Kernels<T>& table) {
 #undef DYNRNN_FILL_REDUCE
 #undef DYNRNN_FILL_ACCUMULATE
 #undef DYNRNN_FILL_GENERATE
+#undef DYNRNN_FILL_MEMORY
   table.add_rows = &add_rows<T>;
   table.noise = &noise<T>;
 }

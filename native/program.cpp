@@ -7,6 +7,8 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "tuning.h"
+
 namespace dynrnn {
 namespace {
 
@@ -73,6 +75,13 @@ Instruction decode_instruction(const std::int32_t* words, i64 buffer_count, cons
     if (words[14] < 0) fail(name + ": the stream of noise (extra0) must be 0 or more, got " + number(words[14]));
     instruction.stream = static_cast<std::uint32_t>(words[14]);
   }
+  if (instruction.op == Op::memory_additive_grad) {
+    if (words[14] < -1 || words[14] >= buffer_count) {
+      fail(name + ": the buffer of the memory's gradient (extra0) must be from -1 to " + number(buffer_count - 1) +
+           ", got " + number(words[14]));
+    }
+    instruction.into = words[14];
+  }
   return instruction;
 }
 
@@ -99,10 +108,12 @@ i64 Program::instruction_count() const {
 
 i64 Program::step_weight_bytes() const {
   i64 bytes = 0;
+  bool memories = false;
   for (const Instruction& instruction : code[phase_step]) {
     if (instruction.op == Op::matmul) bytes += instruction.a.cols * instruction.dst.cols * element_size();
+    memories = memories || instruction.cls() == OpClass::MEMORY;
   }
-  return bytes;
+  return memories ? std::min(bytes, team_large_weight_bytes - 1) : bytes;
 }
 
 i64 Program::scratch_bytes_per_row() const {
@@ -160,6 +171,10 @@ Program decode_program(const std::int32_t* words, i64 count) {
     for (const Instruction& instruction : program.code[phase]) {
       for (const Operand* operand : {&instruction.dst, &instruction.a, &instruction.b, &instruction.c}) {
         if (operand->present()) program.buffers[static_cast<std::size_t>(operand->buf)].used = true;
+      }
+      if (instruction.cls() == OpClass::MEMORY) {
+        program.buffers[static_cast<std::size_t>(instruction.b.buf)].memory = true;
+        if (instruction.into >= 0) program.buffers[static_cast<std::size_t>(instruction.into)].used = true;
       }
     }
     program.segments[phase] = cut_into_segments(program.code[phase]);

@@ -41,6 +41,7 @@ struct Buffer {
   std::int32_t access;  // of a SAVED
   double value;         // of a CONST
   bool used = false;    // by an instruction
+  bool memory = false;  // of a ROW: looked up as a whole, not loaded
 };
 
 // Columns [off, off + cols) of a buffer; buf is -1 where an instruction leaves the operand out.
@@ -56,6 +57,7 @@ struct Instruction {
   bool accumulate;  // of a matmul: add to dst
   Operand dst, a, b, c;
   std::uint32_t stream;  // of a noise
+  std::int32_t into = -1;  // of a memory_additive_grad: a CARRY that takes the gradient of the memory
   OpClass cls() const { return op_info[static_cast<int>(op)].cls; }
 };
 
@@ -74,7 +76,8 @@ struct Program {
 
   i64 element_size() const { return f64 ? 8 : 4; }
   i64 instruction_count() const;
-  // Bytes of the matrices that one step of the recurrence multiplies by; the hint that a Schedule wants.
+  // Bytes of the matrices that one step of the recurrence multiplies by; the hint that a Schedule wants. No more than
+  // makes few rows a team if there are row memories too, for only a team's products are shared.
   i64 step_weight_bytes() const;
   // Bytes of scratch that a tile of one row needs (TILE, CHUNK).
   i64 scratch_bytes_per_row() const;

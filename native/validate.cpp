@@ -228,6 +228,9 @@ class Validator {
         if (in.op == Op::step_number) has_cols(in.dst, "dst", 1);
         mark_written();
         break;
+      case OpClass::MEMORY:
+        check_memory();
+        break;
     }
   }
 
@@ -270,6 +273,46 @@ class Validator {
       in_range(in.c, "c");
       kind_is(in.c, "c", BufferKind::VEC);
       has_cols(in.c, "c", in.dst.cols);
+    }
+    mark_written();
+  }
+
+  // What is looked up are columns of a ROW; how many entries of which width they are, the other operands say.
+  void check_memory() {
+    const Instruction& in = *instruction_;
+    destination();
+    source(in.a, "a", false);
+    apart(in.a, "a");
+    in_range(in.b, "b");
+    kind_is(in.b, "b", BufferKind::ROW);
+    i64 entries = in.dst.cols;
+    switch (in.op) {
+      case Op::memory_additive:
+        in_range(in.c, "c");
+        kind_is(in.c, "c", BufferKind::VEC);
+        has_cols(in.c, "c", in.a.cols);
+        break;
+      case Op::memory_additive_grad:
+        source(in.c, "c", false);
+        apart(in.c, "c");
+        has_cols(in.dst, "dst", 2 * in.a.cols);
+        entries = in.c.cols;
+        break;
+      default:
+        absent(in.c, "c");
+        break;
+    }
+    has_cols(in.b, "b", in.a.cols * entries);
+    if (in.into >= 0) {
+      const Buffer& into = program_.buffers[static_cast<std::size_t>(in.into)];
+      const Operand whole{in.into, 0, into.cols};
+      if (into.kind != BufferKind::CARRY || into.cols != in.b.cols) {
+        fail("the memory's gradient must be a CARRY of " + number(in.b.cols) + " columns, got " + show(whole));
+      }
+      in_phase(whole);
+      for (const Operand* operand : {&in.dst, &in.a, &in.c}) {
+        if (operand->buf == in.into) fail("the memory's gradient is an operand too: " + show(*operand));
+      }
     }
     mark_written();
   }

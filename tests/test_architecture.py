@@ -23,7 +23,7 @@ LEAVES = frozenset({"_version", "checks", "lengths", "nest", "tensor_array"})
 # For every unit, the other units it may import besides the leaves:
 #     cli -> tf1 -> (seq2seq, nn, drivers) -> scan -> engine -> _native,
 # with cells, checkpoint and data at the side, which know none of these.
-BELOW_DRIVERS = frozenset({"cell_protocol", "cells", "driver_inputs", "scan", "sequence"})
+BELOW_DRIVERS = frozenset({"cell_protocol", "cells", "driver_inputs", "row_memory", "scan", "sequence", "unrolling"})
 BELOW_FACES = BELOW_DRIVERS | {"bidirectional", "drivers"}
 LAW: dict[str, frozenset[str]] = {
     "_native": frozenset(),
@@ -39,7 +39,9 @@ LAW: dict[str, frozenset[str]] = {
     "checkpoint": frozenset(),
     "data": frozenset(),
     "engine": frozenset({"_native"}),
+    "row_memory": frozenset({"engine"}),
     "scan": frozenset({"engine"}),
+    "unrolling": frozenset({"cell_protocol", "scan"}),
     "drivers": BELOW_DRIVERS,
     "explaining": BELOW_DRIVERS | {"engine"},
     "bidirectional": BELOW_DRIVERS | {"drivers"},

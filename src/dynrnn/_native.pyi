@@ -1,7 +1,9 @@
-from typing import Literal, TypedDict
+from typing import Literal, TypedDict, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+_Number = TypeVar("_Number", np.float32, np.float64)
 
 class _Group(TypedDict):
     round: int
@@ -54,6 +56,21 @@ def execute(
     bindings: NDArray[np.int64],
     seeds: NDArray[np.uint64],
     reverse: bool = False,
+) -> None: ...
+def additive_scores(
+    query: NDArray[_Number],
+    memory: NDArray[_Number],
+    v: NDArray[_Number],
+    scores: NDArray[_Number],
+    threads: int,
+) -> None: ...
+def additive_gradients(
+    query: NDArray[_Number],
+    memory: NDArray[_Number],
+    grad: NDArray[_Number],
+    sums: NDArray[_Number],
+    into: NDArray[_Number] | None,
+    threads: int,
 ) -> None: ...
 def noise(
     out: NDArray[np.float32] | NDArray[np.float64],

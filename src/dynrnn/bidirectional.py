@@ -14,12 +14,12 @@ from typing import Any
 import torch
 
 from dynrnn import nest
-from dynrnn.cell_protocol import NO_DTYPE, NO_DTYPE_STATIC, as_step, begin_sequence, check_cell, initial_state_of
+from dynrnn.cell_protocol import NO_DTYPE, NO_DTYPE_STATIC, begin_sequence, check_cell, initial_state_of
 from dynrnn.checks import describe_leaf
 from dynrnn.driver_inputs import check_inputs, check_lengths, check_options, stack_steps, unstack_steps
 from dynrnn.lengths import clip_lengths
-from dynrnn.scan import scan
 from dynrnn.sequence import reverse_sequence
+from dynrnn.unrolling import scan_cell
 
 __all__ = [
     "bidirectional_dynamic_rnn",
@@ -196,10 +196,10 @@ def _both_ways(
     cell_fw: Any, cell_bw: Any, inputs: Any, lengths: list[int] | None, states: tuple[Any, Any], time_major: bool
 ) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
     """One layer: outputs and final states of both directions."""
-    outputs_fw, state_fw = scan(as_step(cell_fw, "cell_fw"), inputs, states[0], lengths=lengths, time_major=time_major)
+    outputs_fw, state_fw = scan_cell(cell_fw, inputs, states[0], lengths=lengths, time_major=time_major, name="cell_fw")
     reversed_inputs = _reverse(inputs, lengths, time_major)
-    outputs_bw, state_bw = scan(
-        as_step(cell_bw, "cell_bw"), reversed_inputs, states[1], lengths=lengths, time_major=time_major
+    outputs_bw, state_bw = scan_cell(
+        cell_bw, reversed_inputs, states[1], lengths=lengths, time_major=time_major, name="cell_bw"
     )
     return (outputs_fw, _reverse(outputs_bw, lengths, time_major)), (state_fw, state_bw)
 

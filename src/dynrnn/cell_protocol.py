@@ -5,7 +5,18 @@ A cell is any callable ``cell(inputs, state) -> (output, new_state)``: a cell of
 
 * ``get_initial_state(inputs=, batch_size=, dtype=)``, or ``zero_state(batch_size, dtype)``, or ``state_size`` (a nest
   of int and ``torch.Size``, the shape of a row of each state): where an initial state comes from when none is given;
-* ``new_sequence()``, on the cell or a submodule: called once before an unroll.
+* ``new_sequence()``, on the cell or a submodule: called once before an unroll;
+* ``row_tensors``, on the class of the cell or of a submodule: names of attributes that hold tensors with one entry for
+  each row of the batch, or None. During an unroll such an attribute holds what the loop puts there (``unrolling.py``).
+
+A part of a state, a namedtuple, may have
+
+* ``loop_part()``: returns the same part as it goes through a loop, with ``()`` for the fields that belong to no row,
+  and the names of those of its fields whose tensors at every step it wants to see when the loop is over. The cell has
+  to take a state of this form too;
+* ``not_in_loop``: the names of the fields that belong to no row;
+* ``after_loop(final, kept, steps)``: the final state, from this part (the initial one), what came out of the loop, the
+  tensors that it wanted to see, as one tuple over the steps for each, and the number of steps that ran.
 """
 
 from __future__ import annotations

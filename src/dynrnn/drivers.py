@@ -19,8 +19,9 @@ from dynrnn import nest
 from dynrnn.cell_protocol import NO_DTYPE_STATIC, as_step, begin_sequence, check_cell, initial_state_of, size_shape
 from dynrnn.checks import check_like, check_rows, describe_leaf, has_rows, leaf_names
 from dynrnn.driver_inputs import check_inputs, check_lengths, check_options, stack_steps, unstack_steps
-from dynrnn.scan import scan, scan_until
+from dynrnn.scan import scan_until
 from dynrnn.tensor_array import TensorArray
+from dynrnn.unrolling import scan_cell
 
 __all__ = ["dynamic_rnn", "raw_rnn", "static_rnn"]
 
@@ -63,7 +64,7 @@ def dynamic_rnn(
     lengths = check_lengths(sequence_length, batch)
     state = initial_state_of(cell, initial_state, batch, dtype, inputs)
     begin_sequence(cell, inputs=inputs)
-    return scan(as_step(cell), inputs, state, lengths=lengths, time_major=time_major)
+    return scan_cell(cell, inputs, state, lengths=lengths, time_major=time_major)
 
 
 def static_rnn(
@@ -94,7 +95,7 @@ def static_rnn(
     lengths = check_lengths(sequence_length, batch)
     state = initial_state_of(cell, initial_state, batch, dtype, stacked, no_dtype=NO_DTYPE_STATIC)
     begin_sequence(cell, inputs=stacked)
-    outputs, state = scan(as_step(cell), stacked, state, lengths=lengths, time_major=True)
+    outputs, state = scan_cell(cell, stacked, state, lengths=lengths, time_major=True)
     return unstack_steps(outputs, len(inputs)), state
 
 

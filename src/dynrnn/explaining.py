@@ -10,6 +10,7 @@ import torch
 from dynrnn.cell_protocol import as_step, begin_sequence, check_cell, initial_state_of
 from dynrnn.driver_inputs import check_inputs
 from dynrnn.engine.explain import Explanation, explain_step
+from dynrnn.unrolling import scan_form
 
 __all__ = ["explain"]
 
@@ -21,6 +22,7 @@ def explain(
     dtype: torch.dtype | None = None,
     *,
     params: Any = None,
+    per_row: Any = None,
     time_major: bool = False,
 ) -> Explanation:
     """Say which executor runs a cell or a step, and what became of it.
@@ -36,6 +38,7 @@ def explain(
         initial_state: as in `dynamic_rnn`; needed for a step.
         dtype: as in `dynamic_rnn`.
         params: what `scan` would hand to the step; None: ``cell`` is a cell.
+        per_row: what `scan` would hand to the step besides, if anything.
         time_major: the inputs are ``[T, B, ...]``.
 
     Returns:
@@ -50,7 +53,12 @@ def explain(
     if params is None:
         state = initial_state_of(cell, initial_state, batch, dtype, inputs)
         begin_sequence(cell, inputs=inputs)
-        return explain_step(as_step(cell), (), inputs, state, 0 if time_major else 1, name)
+        axis = 0 if time_major else 1
+        form = scan_form(cell, state)
+        if form is None:
+            return explain_step(as_step(cell), (), inputs, state, None, axis, name)
+        with form.without_rows():
+            return explain_step(form.step, (), inputs, form.state, form.per_row, axis, name)
     if initial_state is None:
         raise ValueError("initial_state must be given for a step: only a cell can make one")
-    return explain_step(cell, params, inputs, initial_state, 0 if time_major else 1, name)
+    return explain_step(cell, params, inputs, initial_state, per_row, 0 if time_major else 1, name)

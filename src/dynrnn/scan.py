@@ -21,11 +21,12 @@ __all__ = ["scan", "scan_until"]
 
 
 def scan(
-    step: Callable[[Any, Any, Any], tuple[Any, Any]],
+    step: Callable[..., tuple[Any, Any]],
     inputs: Any,
     state: Any,
     params: Any = (),
     *,
+    per_row: Any = None,
     lengths: Any = None,
     time_major: bool = False,
     memory: str | int = "save",
@@ -38,15 +39,18 @@ def scan(
     padding, NaN and inf too, reaches neither outputs, states nor gradients.
 
     Args:
-        step: ``step(params, x, state) -> (y, new_state)``, a pure function. ``x`` is ``inputs`` without its time axis,
-            ``y`` any nest of tensors ``[B, ...]`` and ``new_state`` has the structure, shapes and dtypes of ``state``.
-            Rows must not depend on each other. It is called to be traced, on a few rows of zeros; in the reference
-            executor at every time step, also on rows past their length with the numbers of another row (what it
-            returns there is dropped).
+        step: ``step(params, x, state) -> (y, new_state)``, a pure function (of ``per_row`` too, where that is given).
+            ``x`` is ``inputs`` without its time axis, ``y`` any nest of tensors ``[B, ...]`` and ``new_state`` has the
+            structure, shapes and dtypes of ``state``. Rows must not depend on each other. It is called to be traced, on
+            a few rows of zeros; in the reference executor at every time step, also on rows past their length with the
+            numbers of another row (what it returns there is dropped).
         inputs: nest of tensors ``[B, T, ...]``, floating, integer or bool.
         state: nest of tensors ``[B, ...]``, of any dtypes. A rank-0 tensor (or a TensorArray) belongs to no row: it
             takes the value of every step that runs.
         params: nest of anything, handed to ``step`` as it is.
+        per_row: nest of tensors ``[B, ...]``, of any dtypes, that belong to the rows at all steps: memories that a row
+            looks up, masks, conditions. When given the step is called as ``step(params, x, state, per_row)``. (A step
+            may also take such tensors from elsewhere; then only the reference executor can run it.)
         lengths: list, numpy array or tensor (any device) of B integers; None for T everywhere. More than T is T, less
             than 0 is 0.
         time_major: inputs and outputs are ``[T, B, ...]``.
@@ -59,11 +63,11 @@ def scan(
         largest length do not run; as in TensorFlow one step runs if T is not 0, though all lengths be 0.
 
     Raises:
-        TypeError: ``step`` cannot be called or does not return a pair; a leaf of ``inputs``, ``state`` or y is not a
-            tensor; ``lengths`` are not integers.
-        ValueError: inputs without leaves, of rank below 2 or that disagree about B or T; a leaf of ``state`` or y
-            without B rows; lengths of another shape than ``[B]``; a state or output whose structure, shapes or dtypes
-            change from step to step; an unknown engine or memory policy.
+        TypeError: ``step`` cannot be called or does not return a pair; a leaf of ``inputs``, ``state``, ``per_row`` or
+            y is not a tensor; ``lengths`` are not integers.
+        ValueError: inputs without leaves, of rank below 2 or that disagree about B or T; a leaf of ``state``,
+            ``per_row`` or y without B rows; lengths of another shape than ``[B]``; a state or output whose structure,
+            shapes or dtypes change from step to step; an unknown engine or memory policy.
         NotImplementedError: ``engine="native"`` for a step that cannot be lowered; a memory policy that this build does
             not have.
     """
@@ -74,8 +78,10 @@ def scan(
     _check_policies(memory, engine)
     batch, steps = _batch_and_steps(inputs, time_major)
     check_rows(state, batch, "state", arrays=True)
+    if per_row is not None:
+        _check_per_row(per_row, batch)
     rows = None if lengths is None else clip_lengths(as_lengths(lengths, batch), steps)
-    return dispatch.run(step, params, inputs, state, rows, 0 if time_major else 1, batch, steps, engine)
+    return dispatch.run(step, params, inputs, state, per_row, rows, 0 if time_major else 1, batch, steps, engine)
 
 
 def scan_until(
@@ -133,6 +139,15 @@ def _check_policies(memory: Any, engine: Any) -> None:
         raise ValueError(f"memory must be 'save', 'recompute', 'offload' or a number of bytes, got {memory!r}")
     if engine not in ("auto", "reference", "native"):
         raise ValueError(f"engine must be 'auto', 'reference' or 'native', got {engine!r}")
+
+
+def _check_per_row(per_row: Any, batch: int) -> None:
+    for index, leaf in enumerate(nest.flatten(per_row)):
+        name = leaf_names("per_row", per_row)[index]
+        if not isinstance(leaf, torch.Tensor):
+            raise TypeError(f"{name} must be a tensor [batch_size, ...], got {type(leaf).__name__}")
+        if leaf.ndim < 1 or leaf.shape[0] != batch:
+            raise ValueError(f"{name} must have {batch} rows, as the inputs have, got shape {list(leaf.shape)}")
 
 
 def _batch_and_steps(inputs: Any, time_major: bool) -> tuple[int, int]:

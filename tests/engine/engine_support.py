@@ -100,7 +100,7 @@ def assert_same(actual: Found, expected: Found, tolerance: float | None = None) 
 
 
 def both(
-    step: Callable[[Any, Any, Any], Any],
+    step: Callable[..., Any],
     inputs: Any,
     state: Any,
     params: Any = (),

@@ -34,7 +34,7 @@ def by_reference(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable
     def run(call: Callable[[], Any], sources: list[torch.Tensor]) -> Found:
         with monkeypatch.context() as patch:
             native = dispatch.run
-            patch.setattr(dispatch, "run", lambda *args: native(*args[:8], "reference"))  # type: ignore[call-arg]
+            patch.setattr(dispatch, "run", lambda *args: native(*args[:9], "reference"))  # type: ignore[call-arg]
             return differentiated(call, sources)
 
     yield run

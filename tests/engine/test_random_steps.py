@@ -82,7 +82,7 @@ def test_programs_keep_their_meaning(graph: Graph) -> None:
     batch = 4
     inputs, state = arguments(graph, batch, 1)
     forget_plans()
-    plan, _ = dispatch.find_plan(graph, graph.params, inputs, state, 1)
+    plan, _ = dispatch.find_plan(graph, graph.params, inputs, state, None, 1)
     wanted = {"x0", "x1", *plan.hoisted}
     train, backward = derive(plan.builder, plan.program, plan.dtype, wanted)
     known: dict[str, torch.Tensor] = {"": torch.zeros(1, dtype=torch.float64)}
@@ -113,7 +113,7 @@ def test_native_runs_what_the_program_says(graph: Graph) -> None:
     batch = 5
     inputs, state = arguments(graph, batch, 1)
     forget_plans()
-    plan, inventory = dispatch.find_plan(graph, graph.params, inputs, state, 1)
+    plan, inventory = dispatch.find_plan(graph, graph.params, inputs, state, None, 1)
     operands = plan.prologue.run(*[inventory.tensors[place] for place in plan.prologue.places])
     leaves = dict(zip(plan.hoisted, operands, strict=True))
     leaves.update((f"x{i}", leaf[:, 0]) for i, leaf in enumerate(inputs))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ class Instruction:
     dst: Operand
     sources: list[Operand]
     accumulate: bool = False
-    stream: int = -1
+    stream: int = -1  # of noise; of a memory_additive_grad the buffer that takes the memory's gradient
 
 
 @dataclass
@@ -360,10 +361,29 @@ def _one_step(
             value = noise_row(dtype, seed, instruction.stream, t, row, dst.cols)
         elif instruction.op == "step_number":
             value = np.array([t])
+        elif instruction.op.startswith("memory_"):
+            value = _looked_up(instruction, get, values)
         else:
             with np.errstate(all="ignore"):
                 value = FUNCTIONS[instruction.op](*(get(source) for source in s))
         values[dst.buf][dst.off : dst.off + dst.cols] = value
+
+
+def _looked_up(instruction: Instruction, get: Callable[[Operand], np.ndarray], values: dict[int, Any]) -> np.ndarray:
+    """What the operations on a row's memory make; the gradient of the memory is added up where it belongs."""
+    a, memory, *rest = (get(source).astype(np.float64) for source in instruction.sources)
+    if instruction.op == "memory_sum":
+        return a @ memory.reshape(len(a), -1)
+    memory = memory.reshape(-1, len(a))
+    if instruction.op == "memory_dot":
+        return memory @ a
+    t = np.tanh(memory + a)
+    if instruction.op == "memory_additive":
+        return t @ rest[0]
+    slopes = rest[0][:, None] * (1 - t**2)
+    if instruction.stream >= 0:
+        values[instruction.stream][...] += slopes.reshape(-1)
+    return np.concatenate([slopes.sum(0), rest[0] @ t])
 
 
 def close(actual: dict[str, np.ndarray], wanted: dict[str, np.ndarray], dtype: Any) -> None:

@@ -82,7 +82,8 @@ class _Maker:
     def instruction(self) -> None:
         r, b = self.r, self.b
         choice = r.choice(
-            ["load", "load", "matmul", "matmul", "reduce", "noise", "number", "acc", "store"] + ["map"] * 9
+            ["load", "load", "matmul", "matmul", "reduce", "noise", "number", "acc", "store", "memory", "memory"]
+            + ["map"] * 9
         )
         if choice == "load":
             source = r.choice(self.outside)
@@ -121,6 +122,11 @@ class _Maker:
         elif choice == "number":
             dst = self.target(1)
             b.emit(self.name, "step_number", dst)
+        elif choice == "memory":
+            found = self.memory()
+            if found is None:
+                return
+            dst = found
         elif choice == "acc":
             n = r.choice(self.sizes)
             acc = b.buffer("ACC", n + 2)
@@ -143,6 +149,33 @@ class _Maker:
                 return
             b.emit(self.name, op, dst, *sources)
         self.written(dst)
+
+    def memory(self) -> Operand | None:
+        """An operation that looks up a memory of the row's own; its result."""
+        r, b = self.r, self.b
+        op = r.choice(["memory_dot", "memory_sum", "memory_additive", "memory_additive_grad"])
+        a = self.any_value()
+        if a is None or not self.row_wise(a):
+            return None
+        entries = a.cols if op == "memory_sum" else r.choice([1, 2, 3, 8, 9, r.choice(self.sizes)])
+        width = r.choice(self.sizes) if op == "memory_sum" else a.cols
+        before = r.choice([0, 0, 3])
+        memory = b.buffer("ROW", before + entries * width + r.choice([0, 2])).part(before, entries * width)
+        sources, into = [a, memory], -1
+        if op == "memory_additive":
+            sources.append(b.buffer("VEC", width))
+        elif op == "memory_additive_grad":
+            grad = self.any_value(entries)
+            if grad is None or not self.row_wise(grad):
+                return None
+            sources.append(grad)
+            if self.name == "step" and r.random() < 0.7:
+                into = b.buffer("CARRY", entries * width).buf
+        dst = self.target({"memory_sum": width, "memory_additive_grad": 2 * width}.get(op, entries))
+        if any(_overlap(dst, source) for source in sources):
+            return None
+        b.emit(self.name, op, dst, *sources, stream=into)
+        return dst
 
 
 def _overlap(x: Operand, y: Operand) -> bool:

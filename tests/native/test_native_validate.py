@@ -135,6 +135,55 @@ ILLEGAL: list[tuple[str, str, Callable[[M], list[Operand]], str]] = [
     ("step", "acc_rows", lambda m: [m["ACC"], m["TILE"], half(m["TILE"])], "must have the 8 columns of dst or 1"),
     ("step", "step_number", lambda m: [m["NEW"]], "operand dst must have 1 columns"),
     ("step", "noise", lambda m: [m["NEW"]], "stream of noise .extra0. must be 0 or more, got -1"),
+    (
+        "step",
+        "memory_dot",
+        lambda m: [m["NEW"].part(0, 2), half(m["TILE"]), m["VEC"]],
+        "must be in a buffer of kind ROW",
+    ),
+    ("step", "memory_dot", lambda m: [half(m["NEW"]), half(m["TILE"]), m["ROW"]], "operand b must have 16 columns"),
+    ("step", "memory_dot", lambda m: [m["NEW"].part(0, 2), half(m["VEC"]), m["ROW"]], "operand a cannot be read"),
+    ("step", "memory_dot", lambda m: [m["NEW"].part(0, 2), half(m["TILE"])], "operand b is missing"),
+    ("step", "memory_dot", lambda m: [m["TILE"].part(0, 2), half(m["TILE"]), m["ROW"]], "overlaps operand a"),
+    ("step", "memory_dot", lambda m: [m["NEW"].part(0, 2), half(m["TILE"]), m["ROW"].part(1, 8)], "must lie within"),
+    ("step", "memory_sum", lambda m: [half(m["NEW"]), half(m["TILE"]), m["ROW"]], "operand b must have 16 columns"),
+    (
+        "step",
+        "memory_sum",
+        lambda m: [m["NEW"].part(0, 2), half(m["TILE"]), m["ROW"], m["TILE"]],
+        "has no operand c",
+    ),
+    ("step", "memory_additive", lambda m: [m["NEW"].part(0, 2), half(m["TILE"]), m["ROW"]], "operand c is missing"),
+    (
+        "step",
+        "memory_additive",
+        lambda m: [m["NEW"].part(0, 2), half(m["TILE"]), m["ROW"], half(m["TILE"])],
+        "operand c must be in a buffer of kind VEC",
+    ),
+    (
+        "step",
+        "memory_additive",
+        lambda m: [m["NEW"].part(0, 2), half(m["TILE"]), m["ROW"], m["VEC"]],
+        "operand c must have 4 columns",
+    ),
+    (
+        "step",
+        "memory_additive_grad",
+        lambda m: [half(m["NEW"]), half(m["TILE"]), m["ROW"], m["TILE"].part(0, 2)],
+        "operand dst must have 8 columns",
+    ),
+    (
+        "step",
+        "memory_additive_grad",
+        lambda m: [m["NEW"], half(m["TILE"]), m["ROW"], half(m["TILE"])],
+        "operand b must have 16 columns",
+    ),
+    (
+        "step",
+        "memory_additive_grad",
+        lambda m: [m["NEW"], half(m["TILE"]), m["ROW"], m["NEW"].part(0, 2)],
+        "overlaps operand c|read before",
+    ),
 ]
 
 
@@ -157,6 +206,28 @@ def test_accumulating_needs_something_there() -> None:
     b, made = every_kind()
     b.emit("step", "copy", made["CHUNK"], made["TILE"], accumulate=True)
     refused(b.words(), "flags must be 0 to 0, got 1")
+
+
+@pytest.mark.parametrize(
+    ("phase", "change", "why"),
+    [
+        ("step", lambda m: (m["CHUNK"].buf, half(m["TILE"])), "must be a CARRY of 8 columns, got CHUNK"),
+        ("step", lambda m: (m["CARRY"].buf, m["CARRY"].part(0, 4)), "the memory's gradient is an operand too"),
+        ("step", lambda m: (99, half(m["TILE"])), "extra0. must be from -1 to 13, got 99"),
+        ("step", lambda m: (-2, half(m["TILE"])), "extra0. must be from -1 to 13, got -2"),
+        ("post", lambda m: (m["CARRY"].buf, half(m["CHUNK"])), "may be used in phase step only"),
+    ],
+)
+def test_where_the_gradient_of_a_memory_goes(phase: str, change: Callable[[M], tuple[int, Operand]], why: str) -> None:
+    b, made = every_kind()
+    b.emit("step", "memory_additive_grad", made["NEW"], half(made["TILE"]), made["ROW"], made["TILE"].part(0, 2))
+    b.code["step"][-1].stream = made["CARRY"].buf
+    b.program()
+    b.code["step"].pop()
+    into, a = change(made)
+    new = b.buffer("TILE", 8) if phase == "post" else made["NEW"]
+    b.emit(phase, "memory_additive_grad", new, a, made["ROW"], made["CHUNK"].part(4, 2), stream=into)
+    refused(b.words(), why.replace("to 13", "to 14") if phase == "post" else why)
 
 
 def test_partly_written_is_not_written() -> None:
@@ -279,6 +350,26 @@ def test_bindings(buffer: int, column: int, value: Callable[[int], int], why: st
     with pytest.raises(ValueError, match=why):
         native.execute(program, schedule, bindings)
     assert (memory.results()["OUTPUT 1 p"] == -77.25).all()
+
+
+def test_a_memory_must_be_there() -> None:
+    """A ROW that is loaded may be null; one that is looked up may not, and all its rows must be there."""
+    b = Builder(np.float32)
+    row, tile, found = b.buffer("ROW", 6), b.buffer("TILE", 6), b.buffer("TILE", 3)
+    b.emit("step", "load", tile, row)
+    memory = Memory(b, [1, 2], 2, np.random.default_rng(0))
+    bindings = memory.bindings()
+    bindings[row.buf, :2] = 0
+    schedule = native.Schedule(memory.lengths, 2, 1)
+    native.execute(b.program(), schedule, bindings)
+    b.emit("step", "memory_dot", found, tile.part(0, 2), row)
+    with pytest.raises(ValueError, match=r"ROW buffer 0: needs .* got a null address"):
+        native.execute(b.program(), schedule, bindings)
+    bindings = memory.bindings()
+    native.execute(b.program(), schedule, bindings)
+    bindings[row.buf, 1] -= 1
+    with pytest.raises(ValueError, match="ROW buffer 0: needs"):
+        native.execute(b.program(), schedule, bindings)
 
 
 def test_input_may_end_with_the_last_valid_step() -> None:

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from dynrnn.engine.aten_memory import add_row_grads, memory_product
 from dynrnn.engine.lower import Lowering, entering
 from dynrnn.engine.program import CLAMP, Node
-from dynrnn.engine.values import Grad, Matrix, Noise, Param, Row, Rule, Several, Transposed
+from dynrnn.engine.values import Grad, Matrix, Noise, Param, Row, RowGrad, Rule, Several, Transposed
 
 __all__ = ["RULES", "dims_of"]
 
@@ -151,6 +152,8 @@ def mul(low: Lowering, x: Node, y: Node) -> Node:
 def _add(low: Lowering, a: Any, b: Any, *, alpha: Any = 1) -> Any:
     if isinstance(a, Grad) and isinstance(b, Grad) and alpha == 1:
         return Grad(a.sums + b.sums, a.outers + b.outers, a.shape)
+    if isinstance(a, RowGrad) or isinstance(b, RowGrad):
+        return add_row_grads(low, a, b, alpha)
     return low.pointwise(lambda x, y: add(low, x, _scaled(low, y, alpha)), a, b)
 
 
@@ -442,6 +445,9 @@ def _bmm(low: Lowering, a: Any, b: Any) -> Any:
         node = matmul(low, low.columns(a), low.matrix(b))
         return low.fresh(node, (1, 1, node.cols), 1)
     if isinstance(a, Row) and isinstance(b, Row) and a.axis == b.axis == 0:
+        found = memory_product(low, a, b)
+        if found is not None:
+            return found
         left, right = a.viewed(a.index[:, :, :, None]), b.viewed(b.index[:, None, :, :])
         return _reduced(low, low.pointwise(lambda x, y: mul(low, x, y), left, right), [2], False, "sum_cols")
     raise low.refuse("a batch of matrix products")

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from dynrnn.engine.aten import dims_of
+from dynrnn.engine.aten_memory import viewed_row_grad
 from dynrnn.engine.lower import Lowering, entering
 from dynrnn.engine.program import Node
-from dynrnn.engine.values import Grad, Matrix, Param, Row, Rule, Transposed, Vector
+from dynrnn.engine.values import Grad, Matrix, Param, Row, RowGrad, Rule, Transposed, Vector
 
 __all__ = ["RULES"]
 
@@ -29,6 +30,8 @@ def _view(low: Lowering, a: Any, *_: Any, **__: Any) -> Any:
         if a.outers and shape != a.shape:
             raise low.refuse("another shape of a matrix's gradient")
         return Grad(a.sums, a.outers, shape)
+    if isinstance(a, RowGrad):
+        return viewed_row_grad(low, a, shape)
     if shape.count(low.batch) != 1:
         raise low.refuse(f"a view as {list(shape)}, which takes rows apart or joins them")
     axis = shape.index(low.batch)

@@ -11,6 +11,7 @@ the same program in torch.
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import mmap
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ import torch
 from dynrnn.engine import native, reference
 from dynrnn.engine.plan import Compiled, Plan, Training
 from dynrnn.engine.program import Program, run
+from dynrnn.engine.row_products import RowProducts
 from dynrnn.engine.serial import Columns, Layout
 from dynrnn.engine.threads import share_threads
 
@@ -47,6 +49,7 @@ class _Call:
     time_axis: int
     inputs: int
     early: int
+    fixed: int
     seeds: list[int]
     outputs: int
 
@@ -61,6 +64,7 @@ def unroll(
     tensors: Sequence[torch.Tensor],
     inputs: Sequence[torch.Tensor],
     state: Sequence[torch.Tensor],
+    per_row: Sequence[torch.Tensor],
     lengths: list[int] | None,
     time_axis: int,
     batch: int,
@@ -73,6 +77,7 @@ def unroll(
         tensors: those of the walk.
         inputs: leaves ``[batch, steps, ...]``, or ``[steps, batch, ...]`` when ``time_axis`` is 0.
         state: leaves ``[batch, ...]``.
+        per_row: leaves ``[batch, ...]``.
         lengths: of the rows, in ``[0, steps]``; None for all.
         time_axis: 0 or 1.
         batch: B, at least 1.
@@ -83,11 +88,13 @@ def unroll(
     """
     operands = list(plan.prologue.run(*[tensors[place] for place in plan.prologue.places]))
     early = _early_inputs(plan, tensors, inputs, lengths, time_axis)
-    every = [*operands, *inputs, *early, *state]
+    fixed = _fixed(plan, tensors, per_row, lengths, batch)
+    every = [*operands, *inputs, *early, *fixed, *state]
     wanted: frozenset[str] = frozenset()
     needs = False
     if torch.is_grad_enabled():
         names = [*plan.hoisted, *(f"x{i}" for i in range(len(inputs))), *(f"e{i}" for i in range(len(early)))]
+        names += [f"r{i}" for i in range(len(fixed))]
         wanted = frozenset(name for name, tensor in zip(names, every, strict=False) if tensor.requires_grad)
         needs = bool(wanted) or any(leaf.requires_grad for leaf in state)
     training = plan.training(wanted) if needs else None
@@ -104,6 +111,7 @@ def unroll(
         time_axis,
         len(inputs),
         len(early),
+        len(fixed),
         _seeds(plan),
         len(plan.y_shapes),
     )
@@ -133,6 +141,24 @@ def _early_inputs(
     given = [tensors[place] for place in plan.early.places]
     results = plan.early.run(*given, *[leaf.flatten(0, 1) for leaf in leaves], first.numel())
     return [result.unflatten(0, first) for result in results]
+
+
+def _fixed(
+    plan: Plan,
+    tensors: Sequence[torch.Tensor],
+    per_row: Sequence[torch.Tensor],
+    lengths: list[int] | None,
+    batch: int,
+) -> list[torch.Tensor]:
+    """What belongs to the rows of the program."""
+    if plan.fixed is None:
+        return []
+    leaves = [per_row[number] for number in plan.fixed.leaves]
+    if lengths is not None and min(lengths) <= 0:
+        # whatever a row without steps holds must not meet a parameter
+        leaves = reference.with_donor(torch.tensor(lengths) > 0, lengths.index(max(lengths)), leaves)
+    given = [tensors[place] for place in plan.fixed.places]
+    return list(plan.fixed.run(*given, *leaves, batch))
 
 
 def _seeds(plan: Plan) -> list[int]:
@@ -170,7 +196,7 @@ def _forward(call: _Call, tensors: Sequence[torch.Tensor]) -> tuple[list[torch.T
     """Run the forward program: outputs and final states, and what it saved."""
     plan = call.plan
     compiled = call.training.forward if call.training is not None else plan.inference()
-    operands, inputs, state = _parted(call, tensors)
+    operands, inputs, fixed, state = _parted(call, tensors)
     first = (call.steps, call.batch) if call.time_axis == 0 else (call.batch, call.steps)
     outputs = [_sequence((*first, *shape), plan.dtype, call) for shape in plan.y_shapes]
     finals = [torch.empty((call.batch, *shape), dtype=plan.dtype) for shape in plan.state_shapes]
@@ -181,6 +207,7 @@ def _forward(call: _Call, tensors: Sequence[torch.Tensor]) -> tuple[list[torch.T
     binder.sequences("x", inputs[: call.inputs])
     binder.sequences("e", inputs[call.inputs :])
     binder.sequences("y", outputs, call.mostly_padding)
+    binder.rows("r", fixed)
     binder.carries("s", state, finals)
     binder.packed(saves)
     native.execute(compiled.code, call.schedule, binder.table(), call.seeds, False)
@@ -244,7 +271,7 @@ def _backward(
     assert call.training is not None
     plan, compiled = call.plan, call.training.backward
     layout = compiled.layout
-    operands, inputs, _ = _parted(call, tensors)
+    operands, inputs, fixed, _ = _parted(call, tensors)
     valid = call.schedule.valid
     saves = _Packed(call.training.forward.layout.saves, valid, plan.dtype, saved)
     stashes = _Packed(layout.stashes, valid, plan.dtype)
@@ -263,7 +290,16 @@ def _backward(
     binder.sequences("gy", grads[: call.outputs])
     binder.sequences("dx", into_x[: call.inputs], call.mostly_padding)
     binder.sequences("de", into_x[call.inputs :], call.mostly_padding)
+    binder.rows("r", fixed)
     binder.carries("gs", grads[call.outputs :], into_state)
+    into_rows = [
+        torch.empty(leaf.shape if f"gr{i}" in compiled.slots else (1,), dtype=plan.dtype)
+        for i, leaf in enumerate(fixed)
+    ]
+    binder.carries("gr", [None] * len(fixed), into_rows)
+    sizes = {f"r{i}": leaf.numel() for i, leaf in enumerate(fixed)}
+    added = {carry: torch.empty(sizes[key], dtype=plan.dtype) for key, carry, _ in layout.row_additives}
+    binder.carries("ga", [None] * len(added), [memory.view(call.batch, -1) for memory in added.values()])
     binder.packed(saves)
     binder.packed(stashes)
     binder.sums(sums)
@@ -280,17 +316,30 @@ def _backward(
         if grad is not None and key not in binder.bound:
             grad.zero_()  # nothing depends on this input
         results.append(grad)
+    wanted = needs[len(results) : len(results) + len(fixed)]
+    find = functools.partial(_columns, saves=saves, stashes=stashes)
+    memories = RowProducts(layout, call.schedule, call.batch, plan.dtype, find)
+    for i, (leaf, want) in enumerate(zip(fixed, wanted, strict=True)):
+        parts = [into_rows[i]] if f"gr{i}" in binder.bound else []
+        parts += [
+            (added[carry].view(call.batch, -1, weights.shape[0]) * weights).view(leaf.shape)
+            for key, carry, vec in layout.row_additives
+            if key == f"r{i}"
+            for weights in [operands[plan.hoisted.index(vec)].reshape(-1)]
+        ]
+        results.append(memories.gradient(f"r{i}", leaf.shape, parts) if want else None)
     results.extend(into_state)
     return [result if need else None for result, need in zip(results, needs, strict=True)]
+
+
+def _columns(place: Columns, saves: _Packed, stashes: _Packed) -> torch.Tensor:
+    return (saves if place.key in saves.starts else stashes).columns(place)
 
 
 def _products(
     layout: Layout, operands: Mapping[str, torch.Tensor], saves: _Packed, stashes: _Packed
 ) -> dict[str, torch.Tensor]:
     """Gradients of matrices: ``left^T right`` over all valid rows, into the rows of the matrix that they belong to."""
-
-    def columns(place: Columns) -> torch.Tensor:
-        return (saves if place.key in saves.starts else stashes).columns(place)
 
     results: dict[str, torch.Tensor] = {}
     written: dict[str, list[tuple[int, int]]] = {}
@@ -304,20 +353,21 @@ def _products(
             written[key] = [] if whole else [(0, operands[key].shape[0])]
         target = results[key][start:stop]
         if any(a < stop and start < b for a, b in written[key]):
-            target.addmm_(columns(left).t(), columns(right))
+            target.addmm_(_columns(left, saves, stashes).t(), _columns(right, saves, stashes))
         else:
-            torch.mm(columns(left).t(), columns(right), out=target)
+            torch.mm(_columns(left, saves, stashes).t(), _columns(right, saves, stashes), out=target)
             written[key].append((start, stop))
     return results
 
 
 def _parted(
     call: _Call, tensors: Sequence[torch.Tensor]
-) -> tuple[list[torch.Tensor], list[torch.Tensor], list[torch.Tensor]]:
-    """The tensors of a call as operands, inputs and state."""
+) -> tuple[list[torch.Tensor], list[torch.Tensor], list[torch.Tensor], list[torch.Tensor]]:
+    """The tensors of a call as operands, inputs, what belongs to rows, and state."""
     first = len(call.plan.hoisted)
     second = first + call.inputs + call.early
-    return list(tensors[:first]), list(tensors[first:second]), list(tensors[second:])
+    third = second + call.fixed
+    return list(tensors[:first]), list(tensors[first:second]), list(tensors[second:third]), list(tensors[third:])
 
 
 class _Binder:
@@ -366,10 +416,18 @@ class _Binder:
                         row, step = step, row
                     self._words[at : at + 6] = dense.data_ptr(), _reach(dense), row, step, 1, int(zeroed)
 
+    def rows(self, prefix: str, tensors: Sequence[torch.Tensor]) -> None:
+        """Tensors with rows only, as ``ROW`` buffers."""
+        for number, tensor in enumerate(tensors):
+            for at, _ in self._compiled.slots.get(f"{prefix}{number}", ()):
+                dense = self._dense(tensor, 1)
+                self._words[at : at + 5] = dense.data_ptr(), _reach(dense), dense.stride(0), 0, 1
+
     def carries(self, prefix: str, initial: Sequence[torch.Tensor | None], final: Sequence[torch.Tensor]) -> None:
         """Initial and final states, as ``CARRY`` buffers."""
         for number, (old, new) in enumerate(zip(initial, final, strict=True)):
             for at, _ in self._compiled.slots.get(f"{prefix}{number}", ()):
+                self.bound.add(f"{prefix}{number}")
                 if old is not None:
                     dense = self._dense(old, 1)
                     self._words[at : at + 3] = dense.data_ptr(), _reach(dense), dense.stride(0)
@@ -419,9 +477,11 @@ def _differentiable_backward(
     """Gradients with a graph of their own, through the reference executor."""
     with torch.enable_grad():
         aliases = [t.view_as(t) if need else t for t, need in zip(tensors, needs, strict=True)]
-        operands, inputs, state = _parted(call, aliases)
+        operands, inputs, fixed, state = _parted(call, aliases)
         step = program_step(call.plan.program, call.plan.hoisted, call.inputs, call.seeds)
-        ys, finals = reference.run(step, operands, inputs, state, call.lengths, call.time_axis, call.batch, call.steps)
+        ys, finals = reference.run(
+            step, operands, inputs, state, call.lengths, call.time_axis, call.batch, call.steps, fixed
+        )
         results = [
             leaf.reshape(*leaf.shape[:lead], *shape)
             for leaf, shape, lead in [
@@ -443,11 +503,12 @@ def program_step(program: Program, hoisted: Sequence[str], inputs: int, seeds: S
     noises = {node.attrs[0]: node.cols for node in program.nodes() if node.op == "noise"}
     time = [0]
 
-    def step(operands: Any, xs: Any, states: Any) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    def step(operands: Any, xs: Any, states: Any, rows: Any = ()) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         batch = states[0].shape[0]
         leaves = dict(zip(hoisted, operands, strict=True))
         leaves.update((f"x{i}", x.reshape(batch, -1)) for i, x in enumerate(xs[:inputs]))
         leaves.update((f"e{i}", x.reshape(batch, -1)) for i, x in enumerate(xs[inputs:]))
+        leaves.update((f"r{i}", r.reshape(batch, -1)) for i, r in enumerate(rows))
         leaves.update((f"s{i}", s.reshape(batch, -1)) for i, s in enumerate(states))
         for stream, cols in noises.items():
             drawn = np.empty((batch, cols), np.float32 if states[0].dtype == torch.float32 else np.float64)

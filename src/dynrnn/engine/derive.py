@@ -16,18 +16,31 @@ from typing import Any
 
 import torch
 
+from dynrnn.engine.aten import add
 from dynrnn.engine.lower import Lowering
-from dynrnn.engine.program import Builder, Node, Outer, Program, Sum, matrix_name, run, walk
+from dynrnn.engine.program import (
+    MEMORY,
+    Builder,
+    Node,
+    Outer,
+    Program,
+    RowAdditive,
+    RowOuter,
+    Sum,
+    matrix_name,
+    run,
+    walk,
+)
 from dynrnn.engine.refusal import Refusal
 from dynrnn.engine.rules import RULES
 from dynrnn.engine.trace import ROW_COUNTS, trace_taken_apart
-from dynrnn.engine.values import Grad, Matrix, Param, Row, Vector
+from dynrnn.engine.values import Grad, Matrix, Param, Row, RowGrad, Vector
 
 __all__ = ["derive"]
 
 # what a backward program has at hand without anybody keeping it
-_FREE = frozenset({"input", "vec", "mat", "const", "noise", "step_number"})
-_NEVER_AGAIN = frozenset({"matmul", "matmul_t", "carry"})
+_FREE = frozenset({"input", "row", "vec", "mat", "const", "noise", "step_number"})
+_NEVER_AGAIN = frozenset({"matmul", "matmul_t", "carry"}) | MEMORY
 
 
 def derive(builder: Builder, forward: Program, dtype: torch.dtype, wanted: Collection[str]) -> tuple[Program, Program]:
@@ -42,13 +55,15 @@ def derive(builder: Builder, forward: Program, dtype: torch.dtype, wanted: Colle
     Returns:
         ``(train, backward)``: the forward program with saves; and a program with the inputs ``g<output>`` (and those of
         the forward program), the carries of the same keys as the forward ones (gradients of the state), the outputs
-        ``d<input>``, and sums and outers under the keys of the parameters.
+        ``d<input>``, sums and outers under the keys of the parameters, and for what belongs to rows carries
+        ``g<row>``, row_outers and row_additives.
 
     Raises:
         Refusal: the derivative has an operation without a counterpart.
     """
     batch = _rows_unlike(forward)
-    leaves = [node for node in forward.nodes() if node.op in ("input", "carry", "vec", "mat", "noise", "step_number")]
+    kinds = ("input", "carry", "row", "vec", "mat", "noise", "step_number")
+    leaves = [node for node in forward.nodes() if node.op in kinds]
     known = {node.attrs[0] for node in leaves if node.op == "carry"}
     # a carry that nothing reads still passes through: its gradient is zero
     names = [_name(node) for node in leaves]
@@ -163,8 +178,24 @@ def _add_gradient(low: Lowering, program: Program, leaf: Node, value: Any) -> No
         program.outers.extend(Outer(key, leaf.attrs[1], leaf.attrs[2], a, b) for a, b in value.outers)
     elif isinstance(value, Row) and leaf.op == "carry":
         program.carries[f"g{key}"] = low.columns(value)
+    elif leaf.op == "row" and isinstance(value, (Row, RowGrad)):
+        _add_row_gradient(low, program, leaf, value if isinstance(value, Row) else value.dense)
+        if isinstance(value, RowGrad):
+            program.row_outers.extend(RowOuter(key, low.columns(a), low.columns(b)) for a, b in value.outers)
+            program.row_additives.extend(RowAdditive(key, node, v) for node, v in value.additives)
     elif isinstance(value, Row) and leaf.op == "input":
         program.outputs[f"d{key}"] = low.columns(value)
+
+
+def _add_row_gradient(low: Lowering, program: Program, leaf: Node, value: Row | None) -> None:
+    """Add up a gradient of what belongs to a row over the row's steps, in a state."""
+    if value is None:
+        return
+    key = f"g{leaf.attrs[0]}"
+    carry = low.builder.make("carry", (), (key,), leaf.cols)
+    total = add(low, carry, low.columns(value))
+    if total is not carry:
+        program.carries[key] = total
 
 
 def _cut(builder: Builder, train: Program, joint: Program) -> tuple[Program, Program]:

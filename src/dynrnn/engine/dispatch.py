@@ -33,10 +33,11 @@ class EngineWarning(UserWarning):
 
 
 def run(
-    step: Callable[[Any, Any, Any], Any],
+    step: Callable[..., Any],
     params: Any,
     inputs: Any,
     state: Any,
+    per_row: Any,
     lengths: list[int] | None,
     time_axis: int,
     batch: int,
@@ -52,18 +53,26 @@ def run(
     refused: Refusal | None = None
     if engine != "reference" and batch and steps:
         try:
-            check_mode(inputs, state)
-            plan, inventory = find_plan(step, params, inputs, state, time_axis)
+            check_mode(inputs, state, per_row)
+            plan, inventory = find_plan(step, params, inputs, state, per_row, time_axis)
             check_tensors(plan.captured(inventory.tensors))
             ys, finals = cpu.unroll(
-                plan, inventory.tensors, nest.flatten(inputs), nest.flatten(state), lengths, time_axis, batch, steps
+                plan,
+                inventory.tensors,
+                nest.flatten(inputs),
+                nest.flatten(state),
+                nest.flatten(per_row) if per_row is not None else [],
+                lengths,
+                time_axis,
+                batch,
+                steps,
             )
             return nest.pack_as(plan.y, ys), nest.pack_as(state, finals)
         except Refusal as refusal:
             if engine == "native":
                 raise NotImplementedError(f"engine='native' cannot run this step: {refusal}") from None
             refused = refusal
-    results = reference.run(step, params, inputs, state, lengths, time_axis, batch, steps)
+    results = reference.run(step, params, inputs, state, lengths, time_axis, batch, steps, per_row)
     if refused is not None:
         _report(refused)  # only now: if the step itself is wrong, that is what the user must hear
     return results
@@ -81,7 +90,7 @@ def _report(refusal: Refusal) -> None:
         )
 
 
-def check_mode(inputs: Any, state: Any) -> None:
+def check_mode(inputs: Any, state: Any, per_row: Any) -> None:
     """Refuse what is not a plain computation on plain CPU tensors.
 
     Raises:
@@ -96,7 +105,7 @@ def check_mode(inputs: Any, state: Any) -> None:
     if torch.is_autocast_enabled("cpu"):
         raise Refusal("autocast is on")
     xs, states = nest.flatten(inputs), nest.flatten(state)
-    check_tensors([*xs, *states])
+    check_tensors([*xs, *states, *([] if per_row is None else nest.flatten(per_row))])
     check_leaves(xs, states)
 
 
@@ -118,7 +127,7 @@ def check_tensors(tensors: Sequence[Any]) -> None:
 
 
 def find_plan(
-    step: Callable[[Any, Any, Any], Any], params: Any, inputs: Any, state: Any, time_axis: int
+    step: Callable[..., Any], params: Any, inputs: Any, state: Any, per_row: Any, time_axis: int
 ) -> tuple[Plan, Inventory]:
     """The plan of a step for arguments like these, made if there is none.
 
@@ -126,12 +135,12 @@ def find_plan(
         Refusal: the native core cannot run the step.
     """
     inventory = Inventory(step, params)
-    shapes = _shapes(inputs, state)
+    shapes = _shapes(inputs, state, per_row)
     key = (inventory.key, shapes)
     with _lock:
         found = _plans.get(key)
         if found is None:
-            inventory, found = _make(step, params, inputs, state, time_axis, inventory)
+            inventory, found = _make(step, params, inputs, state, per_row, time_axis, inventory)
             _plans[inventory.key, shapes] = found
             while len(_plans) > _MOST_PLANS:
                 _plans.popitem(last=False)
@@ -142,19 +151,23 @@ def find_plan(
     return found, inventory
 
 
-def _shapes(inputs: Any, state: Any) -> tuple[Any, ...]:
+def _shapes(inputs: Any, state: Any, per_row: Any) -> tuple[Any, ...]:
     leaves = [(leaf.dtype, leaf.shape[2:]) for leaf in nest.flatten(inputs)]
     states = [
         (leaf.dtype, leaf.shape[1:]) if isinstance(leaf, torch.Tensor) else type(leaf) for leaf in nest.flatten(state)
     ]
-    return nest.structure(inputs), nest.structure(state), tuple(leaves), tuple(states)
+    key = nest.structure(inputs), nest.structure(state), tuple(leaves), tuple(states)
+    if per_row is None:
+        return key
+    return *key, nest.structure(per_row), *((leaf.dtype, leaf.shape[1:]) for leaf in nest.flatten(per_row))
 
 
 def _make(
-    step: Callable[[Any, Any, Any], Any],
+    step: Callable[..., Any],
     params: Any,
     inputs: Any,
     state: Any,
+    per_row: Any,
     time_axis: int,
     inventory: Inventory,
 ) -> tuple[Inventory, Plan | Refusal]:
@@ -164,13 +177,14 @@ def _make(
     drawing = [(generator, generator.get_state()) for generator in inventory.generators]
     try:
         start = nest.map_structure(torch.zeros_like, state)
+        given = () if per_row is None else (nest.map_structure(torch.zeros_like, per_row),)
         with torch.no_grad():
-            step(params, x, start)
+            step(params, x, start, *given)
         after = Inventory(step, params)
         if after.key != inventory.key:
             before, drawing = torch.get_rng_state(), [(g, g.get_state()) for g in after.generators]
             inventory = after
-        return inventory, make_plan(step, params, x, state, inventory)
+        return inventory, make_plan(step, params, x, state, per_row, inventory)
     except Refusal as refusal:
         return inventory, refusal
     except Exception as error:

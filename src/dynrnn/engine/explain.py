@@ -43,17 +43,17 @@ class Explanation(str):
 
 
 def explain_step(
-    step: Callable[[Any, Any, Any], Any], params: Any, inputs: Any, state: Any, time_axis: int, name: str
+    step: Callable[..., Any], params: Any, inputs: Any, state: Any, per_row: Any, time_axis: int, name: str
 ) -> Explanation:
     """Explain a step for arguments like these; as ``dynrnn.scan`` has checked them."""
     try:
-        dispatch.check_mode(inputs, state)
-        plan, inventory = dispatch.find_plan(step, params, inputs, state, time_axis)
+        dispatch.check_mode(inputs, state, per_row)
+        plan, inventory = dispatch.find_plan(step, params, inputs, state, per_row, time_axis)
         dispatch.check_tensors(plan.captured(inventory.tensors))
         operands = plan.prologue.run(*[inventory.tensors[place] for place in plan.prologue.places])
         wanted = frozenset(
             [key for key, operand in zip(plan.hoisted, operands, strict=True) if operand.requires_grad]
-            + [node.attrs[0] for node in plan.program.nodes() if node.op == "input"]
+            + [node.attrs[0] for node in plan.program.nodes() if node.op in ("input", "row")]
         )
         training = plan.training(wanted)
     except Refusal as refusal:
@@ -93,6 +93,9 @@ def _summary(plan: Plan, forward: Compiled, backward: Compiled, size: int, saved
         f"saved for the backward pass: {saved} bytes for each row and step: {kept}",
         f"kept during the backward pass: {stashed} bytes for each row and step",
     ]
+    memories = sorted({key for key, *_ in (*backward.layout.row_outers, *backward.layout.row_additives)})
+    if memories:
+        lines.append(f"gradients of each row's own memories: {', '.join(memories)}")
     if plan.generators:
         lines.append(f"noise: {len(plan.generators)} streams, drawn again in the backward pass")
     return "\n".join(lines)

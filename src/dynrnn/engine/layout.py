@@ -18,12 +18,13 @@ The serial form is documented in ``native/program.h``; the core validates it com
 from __future__ import annotations
 
 from dynrnn.engine.passes import AFFINE
-from dynrnn.engine.program import POINTWISE, REDUCE, Builder, Node, Program, Sum, matrix_name, walk
+from dynrnn.engine.program import LEAVES, MEMORY, POINTWISE, REDUCE, Builder, Node, Program, Sum, matrix_name, walk
 from dynrnn.engine.serial import POST, PRE, STEP, Buffer, Columns, Instruction, Layout, Operand
 from dynrnn.engine.tiles import computed_in_place, mark_access, share_tiles
 
 __all__ = ["lay_out"]
 
+_COMPUTED = POINTWISE | REDUCE | MEMORY | {AFFINE, "noise", "step_number"}
 _KEPT = ("kept",)  # marks a copy of the state that post reads
 
 
@@ -100,26 +101,29 @@ class _Planner:
 
     def _choose_homes(self) -> None:
         """Compute the parts of concatenations in place, where nothing else decides about a part's place."""
-        taken = set(self.program.saves.values())
-        for outer in self.program.outers:
-            taken.update((outer.a, outer.b))
+        taken = set(self.program.saves.values()) | self._stashed()
         for node in self.order:
             if node.op != "concat":
                 continue
             at = 0
             for part in node.args:
-                computed = part.op in POINTWISE or part.op in REDUCE or part.op in (AFFINE, "noise", "step_number")
+                computed = part.op in _COMPUTED
                 if computed and part not in self.home and part not in taken:
                     self.home[part] = (node, at)
                 at += part.cols
+
+    def _stashed(self) -> set[Node]:
+        """What products after the loop take."""
+        matrices = {operand for outer in self.program.outers for operand in (outer.a, outer.b)}
+        return matrices | {operand for outer in self.program.row_outers for operand in (outer.a, outer.b)}
 
     def _choose_storage(self) -> None:
         """Give every computed value its buffer."""
         reads = self._reads()
         saved = {node: key for key, node in self.program.saves.items()}
-        needed = {operand for outer in self.program.outers for operand in (outer.a, outer.b)}
+        needed = self._stashed()
         for node in reversed(self.order):  # wholes before their parts
-            if node.op in ("input", "carry", "saved", "vec", "mat", "const", "slice"):
+            if node.op in LEAVES or node.op == "slice":
                 continue
             if node in self.home:
                 whole, at = self.home[node]
@@ -182,9 +186,9 @@ class _Planner:
 
     def _sum_phase(self, a: Node, b: Node | None) -> int:
         operands = [a] if b is None else [a, b]
-        kept = {o for outer in self.program.outers for o in (outer.a, outer.b)} | set(self.program.saves.values())
+        kept = self._stashed() | set(self.program.saves.values())
         bases = [_base(o) for o in operands]
-        if all(base in kept or base.op in ("saved", "vec", "const", "input") for base in bases):
+        if all(base in kept or base.op in ("saved", "vec", "const", "input", "row") for base in bases):
             return POST
         return max(self.phase[o] for o in operands)
 
@@ -204,7 +208,7 @@ class _Planner:
         if node.op == "slice":
             base = self._operand(node.args[0], phase)
             return Operand(base.buffer, base.offset + node.attrs[0], node.cols)
-        if node.op == "input":
+        if node.op in ("input", "row"):
             return self._load(node, phase)
         if node.op == "carry":
             return Operand(
@@ -242,8 +246,14 @@ class _Planner:
         return self.loaded[node, phase]
 
     def _append_load(self, node: Node, phase: int, target: Operand) -> None:
-        source = self._leaf_buffer(("input", node.attrs[0]), Buffer("INPUT", node.cols, key=node.attrs[0]))
-        self._append(phase, Instruction("load", target, (Operand(source, 0, node.cols),)))
+        self._append(phase, Instruction("load", target, (self._outside(node),)))
+
+    def _outside(self, node: Node) -> Operand:
+        """An input, or what belongs to a row, in the caller's memory."""
+        kind = "INPUT" if node.op == "input" else "ROW"
+        return Operand(
+            self._leaf_buffer((kind, node.attrs[0]), Buffer(kind, node.cols, key=node.attrs[0])), 0, node.cols
+        )
 
     def _append(self, phase: int, instruction: Instruction) -> None:
         self.layout.phases[phase].append(instruction)
@@ -267,13 +277,15 @@ class _Planner:
             for part in node.args:
                 if self.home.get(part) != (node, at):
                     place = Operand(dst.buffer, dst.offset + at, part.cols)
-                    if part.op == "input":
+                    if part.op in ("input", "row"):
                         self._append_load(part, phase, place)
                     else:
                         self._append(phase, Instruction("copy", place, (self._operand(part, phase),)))
                 at += part.cols
         elif node.op == AFFINE:
             self._emit_affine(node, dst)
+        elif node.op in MEMORY:
+            self._emit_memory(node, dst)
         elif node.op == "noise":
             self._append(phase, Instruction("noise", dst, extra=node.attrs[0]))
         else:
@@ -296,6 +308,24 @@ class _Planner:
             sources = (self._row_operand(a, phase), Operand(buffer, 0, n), bias if number == 0 else None)
             self._append(phase, Instruction("matmul", dst, sources, flags=int(number > 0)))
 
+    def _emit_memory(self, node: Node, dst: Operand) -> None:
+        """An operation that looks up a row memory; its gradient is added up in a state that nothing else touches."""
+        phase = self.phase[node]
+        sources = [self._row_operand(node.args[0], phase), self._outside(node.args[1])]
+        if node.op == "memory_additive":
+            sources.append(self._operand(node.args[2], phase))
+        elif node.op == "memory_additive_grad":
+            sources.append(self._row_operand(node.args[2], phase))
+        into = -1
+        for additive in self.program.row_additives:
+            if additive.node is not node:
+                continue
+            if into < 0:
+                name = f"ga{len({carry for _, carry, _ in self.layout.row_additives})}"
+                into = self._add(Buffer("CARRY", node.args[1].cols, key=name))
+            self.layout.row_additives.append((additive.key, self.layout.buffers[into].key, additive.v.attrs[0]))
+        self._append(phase, Instruction(node.op, dst, tuple(sources), extra=into))
+
     def _emit_saves(self) -> None:
         """Copy what is to be saved and is not computed in saved memory: the state, inputs, slices."""
         for key, node in self.program.saves.items():
@@ -306,7 +336,7 @@ class _Planner:
             self._copy_to(node, target)
 
     def _copy_to(self, node: Node, target: Operand) -> None:
-        if node.op == "input":
+        if node.op in ("input", "row"):
             self._append_load(node, POST, target)
             return
         phase = self._available(node)
@@ -319,7 +349,7 @@ class _Planner:
     def _available(self, node: Node) -> int:
         """The phase in which a copy of a value is to be taken: as late as its memory allows."""
         base = _base(node)
-        if base.op in ("input", "saved", "vec", "const"):
+        if base.op in ("input", "row", "saved", "vec", "const"):
             return POST
         if base.op == "carry":
             return STEP
@@ -342,6 +372,8 @@ class _Planner:
         for outer in self.program.outers:
             left, right = (self._stash(operand, stashed) for operand in (outer.a, outer.b))
             self.layout.outers.append((outer.key, outer.start, outer.stop, left, right))
+        for row in self.program.row_outers:
+            self.layout.row_outers.append((row.key, self._stash(row.a, stashed), self._stash(row.b, stashed)))
 
     def _stash(self, node: Node, stashed: dict[Node, Columns]) -> Columns:
         """An operand of a product after the loop, as columns of saved memory."""
@@ -400,11 +432,12 @@ def _base(node: Node) -> Node:
 
 def _phases(program: Program, order: list[Node]) -> dict[Node, int]:
     """The phase of every value."""
+    additives = {additive.node for additive in program.row_additives}  # they change a state
     depends: set[Node] = set()
     for node in order:
-        if node.op == "carry" or any(arg in depends for arg in node.args):
+        if node.op == "carry" or node in additives or any(arg in depends for arg in node.args):
             depends.add(node)
-    leads = set(walk(program.carries.values()))
+    leads = set(walk((*program.carries.values(), *additives)))
     phase = {node: (STEP if node in leads else POST) if node in depends else PRE for node in order}
     phase.update((node, STEP) for node in order if node.op == "copy" and node.attrs == _KEPT)
     # what only post reads is computed there

@@ -7,8 +7,10 @@ Each node of the traced graph becomes one of
   from which column of the node each element comes; columns are moved only where an operation needs them side by side;
 * a `Param`: a value that depends on no row. What is computed from parameters only stays in torch: it is copied into a
   graph of its own, the *prologue*, that runs once per call under autograd;
-* an `Early`: a value made from inputs of integers (an embedding of ids), computed in torch for all steps at once;
-* a `Grad`, in derivative graphs only: sums over rows, which the program's `Sum` and `Outer` sinks collect;
+* an `Early`: a value made from inputs of integers (an embedding of ids), computed in torch for all steps at once, or
+  from what belongs to rows at all steps, computed once;
+* a `Grad`, in derivative graphs only: sums over rows, which the program's `Sum` and `Outer` sinks collect; or a
+  `RowGrad`: sums over steps;
 * a number, a list, or None.
 
 The rules for single operations stand in ``aten.py``. What has no rule, mixes rows, or has a dtype that the program does
@@ -17,7 +19,7 @@ not have, is a `Refusal`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +42,7 @@ from dynrnn.engine.values import (
     Param,
     Placed,
     Row,
+    RowGrad,
     Rule,
     Several,
     Transposed,
@@ -47,6 +50,11 @@ from dynrnn.engine.values import (
 )
 
 __all__ = ["Lowering", "entering"]
+
+# what only says where the elements of a value stand
+_VIEWS = frozenset(["view", "_unsafe_view", "t", "permute", "transpose", "unsqueeze", "squeeze", "expand", "alias"])
+# what may be done with a `RowGrad` as it is
+_KEEP_ROW_GRADS = frozenset(["getitem", "view", "_unsafe_view", "reshape", "add", "clone", "alias"])
 
 # More pieces than this and moving columns one by one is no longer what the engine is for.
 _MOST_PIECES = 256
@@ -80,6 +88,7 @@ class Lowering:
         noises: streams of noise.
         expansions: for each ``macro`` node, what remains when torch has taken it apart.
         earlies: values from inputs of integers that the program takes as inputs ``e0``, ``e1``, ...
+        fixed: values from what belongs to rows that the program takes as ``r0``, ``r1``, ...
     """
 
     builder: Builder
@@ -90,6 +99,7 @@ class Lowering:
     hoisted: list[Hoisted] = field(default_factory=list)
     noises: list[Noise] = field(default_factory=list)
     earlies: list[fx.Node] = field(default_factory=list)
+    fixed: list[fx.Node] = field(default_factory=list)
     expansions: dict[Node, Node] = field(default_factory=dict)
     values: dict[fx.Node, Any] = field(default_factory=dict)
     at: fx.Node | None = None
@@ -135,8 +145,9 @@ class Lowering:
         kwargs = fx.map_arg(node.kwargs, self.values.__getitem__)
         name = name_of(node).rsplit(".", 1)[-1]
         if _has_early((args, kwargs)):
-            if not _has_rows((args, kwargs)):
-                return self._early(node)
+            made = None if _has_rows((args, kwargs)) else self._early(node, name, args, kwargs)
+            if made is not None:
+                return made
             args, kwargs = self._with_rows(args), self._with_rows(kwargs)
         if name != "getitem" and not _has_rows(args) and not _has_rows(kwargs):
             made = self._without_rows(node, name, args, kwargs)
@@ -148,6 +159,8 @@ class Lowering:
         if self.derivative:
             # torch's derivatives change what they have just made; the traced value is the changed one
             name = name.removesuffix("_")
+            if name not in _KEEP_ROW_GRADS:
+                args = self._without_row_grads(args)
         rule = self.rules.get(name)
         if rule is not None:
             try:
@@ -215,8 +228,22 @@ class Lowering:
         except Refusal as refusal:
             raise self.refuse(refusal.reason) from None
 
-    def _early(self, node: fx.Node) -> Early:
+    def _early(self, node: fx.Node, name: str, args: Any, kwargs: Any) -> Early | None:
+        """The result of an operation on what is made before the loop; None if it is an operation on rows."""
         example = node.meta.get("val")
+        kinds = {value.steps for value in _earlies((args, kwargs))}
+        if kinds == {True, False}:
+            return None
+        if kinds == {False}:
+            if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+                return None  # drawn anew at every step
+            if not isinstance(example, torch.Tensor) or list(example.shape).count(self.batch) != 1:
+                return None
+            if name in _VIEWS:
+                return Early(node, tuple(example.shape), example.dtype, False, (name, args, kwargs))
+            if example.shape[0] != self.batch:
+                return None
+            return Early(node, tuple(example.shape), example.dtype, False)
         if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
             raise self.refuse(f"{name_of(node)} draws noise from integers")
         if not isinstance(example, torch.Tensor) or not example.ndim or example.shape[0] != self.batch:
@@ -235,12 +262,33 @@ class Lowering:
         """A value made before the loop, as an input of the program."""
         if value.dtype.is_floating_point and value.dtype != self.dtype:
             raise self.refuse(f"a value of {value.dtype} in a step of {self.dtype}")
-        if value.fx not in self.earlies:
-            self.earlies.append(value.fx)
+        if value.view is not None:
+            name, args, kwargs = value.view
+            here, self.at = self.at, value.fx
+            seen = self.rules[name](self, *self._with_rows(args), **self._with_rows(kwargs))
+            self.at = here
+            return seen
+        prefix, op, found = ("e", "input", self.earlies) if value.steps else ("r", "row", self.fixed)
+        if value.fx not in found:
+            found.append(value.fx)
         shape = value.shape[1:]
-        key = f"e{self.earlies.index(value.fx)}"
-        row = self.leaf(self.builder.make("input", (), (key,), int(np.prod(shape))), shape)
+        row = self.leaf(self.builder.make(op, (), (f"{prefix}{found.index(value.fx)}",), int(np.prod(shape))), shape)
         return Row(row.node, row.index, 0, value.dtype == torch.bool)
+
+    def _without_row_grads(self, value: Any) -> Any:
+        """``value`` with every `RowGrad` in it as a row-wise value, for operations that do not know better."""
+        if isinstance(value, RowGrad):
+            if value.additives:
+                raise self.refuse("an operation on the gradient of a score's memory")
+            total = value.dense
+            for a, b in value.outers:
+                product = self.rules["mul"](self, a, b)
+                total = product if total is None else self.rules["add"](self, total, product)
+            assert total is not None
+            return total.viewed(total.index.reshape(1, *value.shape[1:]))
+        if isinstance(value, (list, tuple)):
+            return type(value)(map(self._without_row_grads, value))
+        return value
 
     def _rows_of(self, param: Param, name: str, shape: torch.Size) -> Row:
         """A parameter, or a number, that is repeated for all rows."""
@@ -437,13 +485,19 @@ def _as_row(operand: Any) -> Any:
 
 
 def _has_early(value: Any) -> bool:
-    if isinstance(value, (list, tuple)):
-        return any(map(_has_early, value))
-    return any(map(_has_early, value.values())) if isinstance(value, dict) else isinstance(value, Early)
+    return next(_earlies(value), None) is not None
+
+
+def _earlies(value: Any) -> Iterator[Early]:
+    if isinstance(value, Early):
+        yield value
+    elif isinstance(value, (list, tuple, dict)):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _earlies(part)
 
 
 def _has_rows(value: Any) -> bool:
-    if isinstance(value, (Row, Grad, Vector, Matrix, Transposed)):
+    if isinstance(value, (Row, Grad, RowGrad, Vector, Matrix, Transposed)):
         return True
     if isinstance(value, (list, tuple)):
         return any(map(_has_rows, value))

@@ -11,7 +11,7 @@ and `execute` runs the one by the other on memory that the caller describes by a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Program",
     "Schedule",
+    "additive_gradients",
+    "additive_scores",
     "best_isa",
     "borrow_threads",
     "cpu_features",
@@ -164,8 +166,8 @@ def execute(
             ROW: address, elements, stride of rows, 0, stride of columns; VEC, SAVED, ACC: address, elements;
             MAT: address, elements, stride along k, along the columns;
             CARRY: initial state's address, elements, stride of rows, the same three of the final state; zeros for
-            others. A null INPUT, ROW or initial state is zeros. The memory must live until the call returns, and
-            tensors that are written must not overlap others (initial and final state may be the same).
+            others. A null INPUT, initial state or ROW that is loaded is zeros. The memory must live until the call
+            returns, and tensors that are written must not overlap others (initial and final state may be the same).
         seed: of the noise, an unsigned 64-bit number, or one for each stream (further streams share the last).
         reverse: take the steps in descending order.
 
@@ -186,6 +188,41 @@ def memory(size: int) -> NDArray[np.uint8]:
         MemoryError: there is not that much.
     """
     return _native.memory(size)
+
+
+def additive_scores(
+    query: NDArray[Any], memory: NDArray[Any], v: NDArray[Any], scores: NDArray[Any], threads: int
+) -> None:
+    """Fills ``scores`` [rows, entries] with ``tanh(memory + query) v``.
+
+    All are contiguous and of one dtype, float32 or float64: query [rows, width], memory [rows, entries, width], v
+    [width].
+
+    Raises:
+        ValueError: sizes that do not fit.
+        TypeError: something else than such arrays.
+    """
+    _native.additive_scores(query, memory, v, scores, threads)
+
+
+def additive_gradients(
+    query: NDArray[Any],
+    memory: NDArray[Any],
+    grad: NDArray[Any],
+    sums: NDArray[Any],
+    into: NDArray[Any] | None,
+    threads: int,
+) -> None:
+    """What the gradients of `additive_scores` are made of, with ``t = tanh(memory + query)``.
+
+    Fills ``sums`` [rows, 2 * width] with the sums over the entries of ``grad (1 - t^2)`` and ``grad t``, and ``into``
+    [rows, entries, width], if it is given, with ``grad (1 - t^2)``; grad is [rows, entries].
+
+    Raises:
+        ValueError: sizes that do not fit.
+        TypeError: something else than such arrays.
+    """
+    _native.additive_gradients(query, memory, grad, sums, into, threads)
 
 
 def noise(

@@ -2,7 +2,9 @@
 
 The *prologue* makes the operands of the program from the tensors that the step took from elsewhere, once a call. The
 *early* part makes inputs of the program from inputs of integers, for all rows and steps at once: an embedding of ids.
-What stands in the padding of such inputs is replaced by zeros first, so that no id out of range can do harm.
+What stands in the padding of such inputs is replaced by zeros first, so that no id out of range can do harm. The
+*fixed* part makes what belongs to rows at all steps: what the step was given as ``per_row``, or computes of nothing
+else.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from dynrnn.engine.lower import Lowering
 from dynrnn.engine.refusal import Refusal
 from dynrnn.engine.trace import Traced, is_literal
 
-__all__ = ["Outside", "make_early", "make_prologue"]
+__all__ = ["Outside", "make_early", "make_fixed", "make_prologue"]
 
 
 @dataclass
@@ -29,7 +31,7 @@ class Outside:
 
     Attributes:
         places: which tensors of the walk it takes, by their place.
-        leaves: which inputs it takes, by their number.
+        leaves: which inputs (or parts of ``per_row``) it takes, by their number.
         run: the function: of these tensors, these inputs, and the number of rows (where it takes inputs).
     """
 
@@ -61,12 +63,24 @@ def make_prologue(low: Lowering, traced: Traced, inventory: Inventory) -> Outsid
 
 def make_early(low: Lowering, traced: Traced, inventory: Inventory, inputs: int) -> Outside | None:
     """The inputs ``e0``, ``e1``, ... of the program; None if there are none."""
-    if not low.earlies:
-        return None
     leaves = list(traced.recorded.graph.find_nodes(op="placeholder"))[:inputs]
-    part = _Part(traced, inventory, low.earlies, leaves)
+    return _made_of(low, traced, inventory, low.earlies, leaves)
+
+
+def make_fixed(low: Lowering, traced: Traced, inventory: Inventory, first: int) -> Outside | None:
+    """What the program knows as ``r0``, ``r1``, ..., from ``per_row``, whose first leaf is argument ``first``."""
+    leaves = list(traced.recorded.graph.find_nodes(op="placeholder"))[first:]
+    return _made_of(low, traced, inventory, low.fixed, leaves)
+
+
+def _made_of(
+    low: Lowering, traced: Traced, inventory: Inventory, sources: Sequence[fx.Node], leaves: Sequence[fx.Node]
+) -> Outside | None:
+    if not sources:
+        return None
+    part = _Part(traced, inventory, sources, leaves)
     results = []
-    for source in low.earlies:
+    for source in sources:
         _, dtype = part.kind_of(source)
         value = part.copies[source]
         results.append(value if dtype == low.dtype else part.call("to", value, low.dtype))

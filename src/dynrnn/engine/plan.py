@@ -23,7 +23,7 @@ from dynrnn.engine.capture import Inventory
 from dynrnn.engine.derive import derive
 from dynrnn.engine.layout import lay_out
 from dynrnn.engine.lower import Lowering
-from dynrnn.engine.outside import Outside, make_early, make_prologue
+from dynrnn.engine.outside import Outside, make_early, make_fixed, make_prologue
 from dynrnn.engine.passes import optimized, rewritten
 from dynrnn.engine.program import Builder, Node, Program, check
 from dynrnn.engine.refusal import Refusal
@@ -70,6 +70,8 @@ class Plan:
         hoisted: keys of the operands that the prologue returns, in order.
         prologue: from the tensors of the walk to the hoisted operands.
         early: from the inputs and the tensors of the walk to the inputs ``e0``, ``e1``, ...; None if there are none.
+        fixed: from ``per_row`` and the tensors of the walk to what belongs to rows, ``r0``, ``r1``, ...; None if there
+            is nothing.
         generators: for each stream of noise, the generator that seeds it (None: torch's own).
         expansions: of the macros of the program.
         y: an example of the outputs' structure.
@@ -83,6 +85,7 @@ class Plan:
     hoisted: list[str]
     prologue: Outside
     early: Outside | None
+    fixed: Outside | None
     generators: list[torch.Generator | None]
     expansions: dict[Node, Node]
     y: Any
@@ -94,8 +97,8 @@ class Plan:
 
     def captured(self, tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Those tensors of the walk that a call uses."""
-        places = self.prologue.places if self.early is None else [*self.prologue.places, *self.early.places]
-        return [tensors[place] for place in places]
+        parts = [part for part in (self.prologue, self.early, self.fixed) if part is not None]
+        return [tensors[place] for part in parts for place in part.places]
 
     def inference(self) -> Compiled:
         """The program of a call that asks for no gradients.
@@ -153,7 +156,7 @@ def _compile(builder: Builder, program: Program, dtype: torch.dtype) -> Compiled
     return Compiled(program, layout, native.Program(layout.serial(dtype)), slots)
 
 
-def make_plan(step: Callable[[Any, Any, Any], Any], params: Any, x: Any, state: Any, inventory: Inventory) -> Plan:
+def make_plan(step: Callable[..., Any], params: Any, x: Any, state: Any, per_row: Any, inventory: Inventory) -> Plan:
     """Trace and lower a step.
 
     Args:
@@ -161,25 +164,29 @@ def make_plan(step: Callable[[Any, Any, Any], Any], params: Any, x: Any, state: 
         params: handed to it.
         x: nest of example tensors of one step.
         state: nest of example tensors.
+        per_row: nest of example tensors that the step takes as a fourth argument; None if it does not.
         inventory: of the step and its params.
 
     Raises:
         Refusal: the native core cannot run it.
         Exception: what the step itself raises.
     """
-    xs, states = nest.flatten(x), nest.flatten(state)
+    xs, states, fixed = nest.flatten(x), nest.flatten(state), [] if per_row is None else nest.flatten(per_row)
     dtype = check_leaves(xs, states)
     made: list[Any] = []
 
     def flat(*leaves: torch.Tensor) -> list[torch.Tensor]:
-        arguments = nest.pack_as(x, leaves[: len(xs)]), nest.pack_as(state, leaves[len(xs) :])
+        last = len(xs) + len(states)
+        arguments = [nest.pack_as(x, leaves[: len(xs)]), nest.pack_as(state, leaves[len(xs) : last])]
+        if per_row is not None:
+            arguments.append(nest.pack_as(per_row, leaves[last:]))
         y, new_state = check_pair(step(params, *arguments), "step")
         check_like(arguments[1], new_state, "new_state", "keep the structure, shapes and dtypes of the state")
         check_rows(y, leaves[0].shape[0], "y")
         made[:] = [y]
         return [*nest.flatten(y), *nest.flatten(new_state)]
 
-    traced = trace(flat, [*xs, *states], inventory.tensors, inventory.changeable)
+    traced = trace(flat, [*xs, *states, *fixed], inventory.tensors, inventory.changeable)
     builder = Builder()
     low = Lowering(builder, traced.batch, dtype, RULES)
     placeholders: list[Any] = []
@@ -192,6 +199,8 @@ def make_plan(step: Callable[[Any, Any, Any], Any], params: Any, x: Any, state: 
                 placeholders.append(low.leaf(node, shape))
             else:
                 placeholders.append(Early(source, (traced.batch, *shape), leaf.dtype))
+    for leaf in fixed:
+        placeholders.append(Early(next(sources), (traced.batch, *leaf.shape[1:]), leaf.dtype, False))
     results = low.lower(traced.recorded, placeholders)
     low.at = None
     rows = [_row_result(low, result) for result in results]
@@ -204,6 +213,7 @@ def make_plan(step: Callable[[Any, Any, Any], Any], params: Any, x: Any, state: 
     check(program)
     prologue = make_prologue(low, traced, inventory)
     early = make_early(low, traced, inventory, len(xs))
+    per_rows = make_fixed(low, traced, inventory, len(xs) + len(states))
     return Plan(
         builder,
         dtype,
@@ -211,6 +221,7 @@ def make_plan(step: Callable[[Any, Any, Any], Any], params: Any, x: Any, state: 
         [item.key for item in low.hoisted],
         prologue,
         early,
+        per_rows,
         [noise.generator for noise in low.noises],
         low.expansions,
         nest.map_structure(lambda leaf: None, made[0]),

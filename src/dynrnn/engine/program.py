@@ -11,6 +11,7 @@ leaf           value
 ``input``      columns of a sequence at this row and step; attribute: its key, such as ``x0``
 ``carry``      the state on entry to the step; attribute: its key, such as ``s0``
 ``saved``      what the forward program kept for this row and step; attribute: its key
+``row``        what belongs to this row at all steps; attribute: its key, such as ``r0``
 ``vec``        a parameter vector, the same for all rows; attribute: its key
 ``mat``        rows ``[start, stop)`` of a parameter matrix; attributes: key, start, stop. Only `matmul` takes it
 ``const``      a number; attribute: its value. One column
@@ -22,6 +23,13 @@ Inner nodes: the operations of ``ops.def`` (an operand of one column counts for 
 (an operation of torch as a whole, see ``lower.py``), ``slice(a)`` = columns ``[start, stop)``,
 ``concat(a, ...)``, ``noise`` (attributes stream, cols: uniform in [0, 1), the same in every program of a call), and
 ``step_number``.
+
+Four operations look up a *row memory*: a ``row`` leaf as a matrix of its own for each row, ``m[entries, width]``, whose
+sizes follow from the other operands:
+
+* ``memory_dot(a, m)`` = ``m a``, one column an entry; ``memory_sum(a, m)`` = ``a m``, of the memory's width;
+* ``memory_additive(a, m, v)`` = ``tanh(m + a) v``, one column an entry; ``v`` is a ``vec``;
+* ``memory_additive_grad(a, m, g)``, with ``t = tanh(m + a)``: ``g (1 - t^2)`` and ``g t`` side by side.
 
 Nodes are interned: the same operation on the same operands is the same object, so common subexpressions are eliminated
 by construction, and a walk from the sinks is a walk over live code only.
@@ -42,10 +50,13 @@ from typing import Any, NamedTuple
 
 import torch
 
+from dynrnn.engine.additive import additive_score
+
 __all__ = [
     "CLAMP",
     "LEAVES",
     "MATMULS",
+    "MEMORY",
     "OPS",
     "POINTWISE",
     "REDUCE",
@@ -54,6 +65,8 @@ __all__ = [
     "OpInfo",
     "Outer",
     "Program",
+    "RowAdditive",
+    "RowOuter",
     "Sum",
     "check",
     "describe",
@@ -83,7 +96,8 @@ POINTWISE = frozenset(name for name, info in OPS.items() if info.kind == "POINTW
 # attributes of a maximum or minimum that came from a clamp, whose derivative is another one where both are equal
 CLAMP = ("clamp",)
 REDUCE = frozenset(name for name, info in OPS.items() if info.kind == "REDUCE")
-LEAVES = frozenset({"input", "carry", "saved", "vec", "mat", "const"})
+MEMORY = frozenset(name for name, info in OPS.items() if info.kind == "MEMORY")
+LEAVES = frozenset({"input", "carry", "saved", "row", "vec", "mat", "const"})
 MATMULS = frozenset({"matmul", "matmul_t"})
 
 
@@ -127,6 +141,25 @@ class Outer(NamedTuple):
     b: Node
 
 
+class RowOuter(NamedTuple):
+    """A gradient of a row memory: each row takes the sum over its steps of ``a^T b``."""
+
+    key: str
+    a: Node
+    b: Node
+
+
+class RowAdditive(NamedTuple):
+    """A gradient of a row memory: each row takes the sum over its steps of ``v (1 - t^2) g``.
+
+    ``g`` and ``t`` are those of ``node``, a ``memory_additive_grad``, and ``v`` is a ``vec``.
+    """
+
+    key: str
+    node: Node
+    v: Node
+
+
 @dataclass
 class Program:
     """Sinks of a step, by key, and through them all its values.
@@ -137,6 +170,8 @@ class Program:
         saves: what is kept for the backward program.
         sums: gradients of vectors.
         outers: gradients of matrices.
+        row_outers: gradients of row memories.
+        row_additives: gradients of row memories.
     """
 
     outputs: dict[str, Node] = field(default_factory=dict)
@@ -144,6 +179,8 @@ class Program:
     saves: dict[str, Node] = field(default_factory=dict)
     sums: list[Sum] = field(default_factory=list)
     outers: list[Outer] = field(default_factory=list)
+    row_outers: list[RowOuter] = field(default_factory=list)
+    row_additives: list[RowAdditive] = field(default_factory=list)
 
     def sinks(self) -> Iterator[Node]:
         """The values that the program is there for."""
@@ -155,8 +192,11 @@ class Program:
             if item.b is not None:
                 yield item.b
         for outer in self.outers:
-            yield outer.a
-            yield outer.b
+            yield from (outer.a, outer.b)
+        for row in self.row_outers:
+            yield from (row.a, row.b)
+        for additive in self.row_additives:
+            yield additive.node
 
     def nodes(self) -> list[Node]:
         """All values, operands before users."""
@@ -170,6 +210,8 @@ class Program:
             {key: change(node) for key, node in self.saves.items()},
             [Sum(s.key, change(s.a), None if s.b is None else change(s.b)) for s in self.sums],
             [o._replace(a=change(o.a), b=change(o.b)) for o in self.outers],
+            [o._replace(a=change(o.a), b=change(o.b)) for o in self.row_outers],
+            [r._replace(node=change(r.node)) for r in self.row_additives],
         )
 
 
@@ -224,6 +266,8 @@ class Builder:
             return args[1].cols
         if op == "matmul_t":
             return args[1].attrs[2] - args[1].attrs[1]
+        if op in MEMORY:
+            return 2 * args[0].cols if op == "memory_additive_grad" else args[1].cols // args[0].cols
         raise ValueError(f"the columns of {op} must be given")
 
     def const(self, value: float) -> Node:
@@ -324,10 +368,20 @@ def check(program: Program) -> None:
             assert len(args) == len(node.attrs[0].shapes), f"{node} has {len(args)} operands"
         elif node.op == "stop":
             assert node.cols == args[0].cols, f"{node} changes the width"
+        elif node.op in MEMORY:
+            assert len(args) == OPS[node.op].arity, f"{node} has {len(args)} operands"
+            assert args[1].op == "row", f"{node} looks up {args[1]}"
+            assert node.op != "memory_additive" or (args[2].op == "vec" and args[2].cols == args[0].cols), (
+                f"{node} weighs {args[0].cols} columns with {args[2]}"
+            )
+            entries = args[2].cols if node.op == "memory_additive_grad" else node.cols
+            assert args[1].cols == args[0].cols * entries, f"{node} takes {[arg.cols for arg in args]} columns"
         else:
             assert node.op in ("noise", "step_number"), f"{node} is no operation of the language"
     for outer in program.outers:
         assert outer.a.cols == outer.stop - outer.start, f"{outer} has the wrong width"
+    for additive in program.row_additives:
+        assert additive.node.op == "memory_additive_grad", f"{additive} is the gradient of no score"
 
 
 # --- execution in torch -----------------------------------------------------------------------------------------------
@@ -371,7 +425,8 @@ def run(program: Program, leaves: Mapping[str, torch.Tensor], batch: int) -> dic
 
     Args:
         program: what to compute.
-        leaves: the tensor of every key: ``[batch, cols]`` for inputs, carries and saved values, ``[cols]`` for vectors,
+        leaves: the tensor of every key: ``[batch, cols]`` for inputs, carries, saved values and what belongs to rows,
+            ``[cols]`` for vectors,
             ``[k, n]`` for matrices (or their rows under `matrix_name`), ``[batch, cols]`` under ``noise<stream>`` for
             noise, and ``[batch, 1]`` under ``step`` for the number of the step, where the program uses them.
         batch: number of rows.
@@ -428,9 +483,25 @@ def _value(
         return _rows(args[0], batch, node.args[0].cols).amax(1, keepdim=True)
     if node.op == "copy":
         return args[0].expand(batch, node.cols)
+    if node.op in MEMORY:
+        return _looked_up(node, args, batch)
     if node.op == "pow" and node.args[1].op == "const":
         return torch.pow(args[0], node.args[1].attrs[0])
     return _function(node.op)(*args)
+
+
+def _looked_up(node: Node, args: list[torch.Tensor], batch: int) -> torch.Tensor:
+    a = _rows(args[0], batch, node.args[0].cols)
+    memory = args[1].reshape(batch, -1, node.cols if node.op == "memory_sum" else a.shape[1])
+    if node.op == "memory_dot":
+        return torch.bmm(memory, a.unsqueeze(2)).squeeze(2)
+    if node.op == "memory_sum":
+        return torch.bmm(a.unsqueeze(1), memory).squeeze(1)
+    if node.op == "memory_additive":
+        return additive_score(a, memory, args[2])
+    t = torch.tanh(memory + a.unsqueeze(1))
+    g = _rows(args[2], batch, node.args[2].cols).unsqueeze(2)
+    return torch.cat([(g * (1.0 - t * t)).sum(1), (g * t).sum(1)], 1)
 
 
 def _rows(value: torch.Tensor, batch: int, cols: int) -> torch.Tensor:
@@ -470,4 +541,8 @@ def describe(program: Program, title: str = "program") -> str:
         lines.append(f"  d {item.key} += sum over rows of {names[item.a]}{times}")
     for outer in program.outers:
         lines.append(f"  d {outer.key}[{outer.start}:{outer.stop}] += {names[outer.a]}^T {names[outer.b]}")
+    for row in program.row_outers:
+        lines.append(f"  d {row.key} += {names[row.a]}^T {names[row.b]} in each row")
+    for additive in program.row_additives:
+        lines.append(f"  d {additive.key} += {additive.v.attrs[0]} (1 - t^2) g of {names[additive.node]} in each row")
     return "\n".join(lines)

@@ -11,7 +11,8 @@ A dead row is computed along, because a step may hold tensors with one entry a r
 rows, but it is fed a copy of a live row, the *donor*. Selecting afterwards is not enough: the gradient of the step is
 multiplied by the zero that comes back from ``where``, and 0 * inf is NaN; so nothing that stands in the padding may
 enter the step at all. The donor is the longest row, which is live in every step that runs; its copy is detached, so it
-answers for itself once. When all rows are live, nothing is masked.
+answers for itself once. When all rows are live, nothing is masked. What belongs to the rows at all steps (``per_row``)
+is fed in the same way.
 
 Everything is differentiable torch, so double backward, ``torch.func``, every device and every dtype work. It is slow:
 one python step per time step, and dead rows cost as much as live ones. Other executors are held to its results.
@@ -30,14 +31,22 @@ import torch
 from dynrnn import nest
 from dynrnn.checks import check_like, check_pair, check_rows, describe_leaf, has_rows
 
-__all__ = ["run", "run_until"]
+__all__ = ["run", "run_until", "with_donor"]
 
-Step = Callable[[Any, Any, Any], Any]
+Step = Callable[..., Any]
 UntilStep = Callable[[int, Any, Any], Any]
 
 
 def run(
-    step: Step, params: Any, inputs: Any, state: Any, lengths: list[int] | None, time_axis: int, batch: int, steps: int
+    step: Step,
+    params: Any,
+    inputs: Any,
+    state: Any,
+    lengths: list[int] | None,
+    time_axis: int,
+    batch: int,
+    steps: int,
+    per_row: Any = None,
 ) -> tuple[Any, Any]:
     """Run ``step`` over ``inputs``; arguments as ``dynrnn.scan`` has checked them.
 
@@ -50,13 +59,16 @@ def run(
         time_axis: 0 or 1: where time stands in ``inputs`` and will stand in the outputs.
         batch: B.
         steps: T.
+        per_row: nest of tensors ``[batch, ...]``, handed to ``step`` as a fourth argument; None: it takes three.
 
     Returns:
         Outputs, with ``steps`` steps at ``time_axis`` (rank-0 outputs as ``[steps]``), and the final state.
     """
     longest = steps if lengths is None else max(lengths, default=0)
     if longest == 0:
-        return _run_nothing(step, params, inputs, state, time_axis, batch, steps)
+        return _run_nothing(_bound(step, per_row), (params, per_row), params, inputs, state, time_axis, batch, steps)
+    whole = fed_step = _bound(step, per_row)
+    alive = batch
     # unbind of the part that is used: its gradient is one stack, where indexing would make one full-size zero per step.
     sliced = [leaf.narrow(time_axis, 0, longest).unbind(time_axis) for leaf in nest.flatten(inputs)]
     lengths_on = None if lengths is None else torch.tensor(lengths, device=_device(inputs))
@@ -65,11 +77,13 @@ def run(
     for t in range(longest):
         x = nest.pack_as(inputs, [slices[t] for slices in sliced])
         if lengths_on is None or t < shortest:
-            y, state = _call(step, params, x, state, batch, ys)
+            y, state = _call(whole, params, x, state, batch, ys)
         else:
             live = lengths_on > t
-            fed_x, fed_state = (_with_donor(live, donor, tree) for tree in (x, state))
-            y, new_state = _call(step, params, fed_x, fed_state, batch, ys)
+            if alive != (alive := sum(length > t for length in lengths or ())):
+                fed_step = _bound(step, None if per_row is None else with_donor(live, donor, per_row))
+            fed_x, fed_state = (with_donor(live, donor, tree) for tree in (x, state))
+            y, new_state = _call(fed_step, params, fed_x, fed_state, batch, ys)
             y, state = _zero_dead(live, y), _keep_dead(live, new_state, state)
         ys.append(y)
     return _stack(ys, time_axis, steps), state
@@ -139,8 +153,15 @@ def _call(step: Step, params: Any, x: Any, state: Any, batch: int, ys: list[Any]
     return y, new_state
 
 
+def _bound(step: Step, per_row: Any) -> Step:
+    """``step`` as a function of three arguments."""
+    if per_row is None:
+        return step
+    return lambda params, x, state: step(params, x, state, per_row)
+
+
 def _run_nothing(
-    step: Step, params: Any, inputs: Any, state: Any, time_axis: int, batch: int, steps: int
+    step: Step, reached: Any, params: Any, inputs: Any, state: Any, time_axis: int, batch: int, steps: int
 ) -> tuple[Any, Any]:
     """No row is live at any step: zeros and the initial state, from one step on zeros that shows what y looks like.
 
@@ -148,7 +169,7 @@ def _run_nothing(
     """
     zeros = nest.map_structure(lambda leaf: leaf.new_zeros((batch, *leaf.shape[2:])), inputs)
     y, new_state = _call(step, params, zeros, state, batch, [])
-    sources = _differentiable((inputs, state, params), (y, new_state))
+    sources = _differentiable((inputs, state, reached), (y, new_state))
 
     def output(leaf: torch.Tensor) -> torch.Tensor:
         if steps and not has_rows(leaf):
@@ -192,7 +213,7 @@ def _attach(value: Any, sources: list[torch.Tensor]) -> Any:
     return torch.where(torch.ones_like(value, dtype=torch.bool), value, nothing)
 
 
-def _with_donor(live: torch.Tensor, donor: int, tree: Any) -> Any:
+def with_donor(live: torch.Tensor, donor: int, tree: Any) -> Any:
     """``tree`` with every dead row replaced by a copy of row ``donor`` that takes no gradient."""
 
     def fill(leaf: Any) -> Any:

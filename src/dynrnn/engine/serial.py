@@ -76,7 +76,11 @@ class Columns(NamedTuple):
 
 @dataclass
 class Instruction:
-    """One operation: ``dst = op(sources)``; see ``native/program.h``."""
+    """One operation: ``dst = op(sources)``; see ``native/program.h``.
+
+    Attributes:
+        extra: of noise, its stream; of a ``memory_additive_grad``, the buffer that takes the memory's gradient, or -1.
+    """
 
     op: str
     dst: Operand | None
@@ -96,6 +100,9 @@ class Layout:
         stashes: columns of each saved tensor that is needed until the products after the loop only.
         sums: parameter keys whose gradient is accumulated (the key of an ``ACC`` buffer).
         outers: products after the loop: (parameter key, start, stop, left, right).
+        row_outers: products of each row's steps after the loop: (key of what belongs to rows, left, right).
+        row_additives: gradients added up in a state: (key of what belongs to rows, key of the state, key of a vector
+            that they are still to be multiplied with).
     """
 
     buffers: list[Buffer] = field(default_factory=list)
@@ -104,6 +111,8 @@ class Layout:
     stashes: dict[str, int] = field(default_factory=dict)
     sums: dict[str, int] = field(default_factory=dict)
     outers: list[tuple[str, int, int, Columns, Columns]] = field(default_factory=list)
+    row_outers: list[tuple[str, Columns, Columns]] = field(default_factory=list)
+    row_additives: list[tuple[str, str, str]] = field(default_factory=list)
 
     def serial(self, dtype: torch.dtype) -> np.ndarray:
         """The serial form for the core, an int32 array."""
@@ -144,7 +153,9 @@ def disassemble(layout: Layout) -> str:
         if phase:
             lines.append(f"{title}:")
         for ins in phase:
-            extra = f" stream {ins.extra}" if ins.extra >= 0 else ""
+            extra = ""
+            if ins.extra >= 0:
+                extra = f" stream {ins.extra}" if ins.op == "noise" else f", into {layout.buffers[ins.extra].key}"
             sign = "+=" if ins.flags & 1 or ins.op == "acc_rows" else "="
             operands = ", ".join(name(s) for s in ins.sources if s is not None)
             lines.append(f"  {name(ins.dst)} {sign} {ins.op}({operands}){extra}")

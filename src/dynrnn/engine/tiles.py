@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dynrnn.engine.program import POINTWISE
+from dynrnn.engine.program import MEMORY, POINTWISE
 from dynrnn.engine.serial import Instruction, Layout, Operand
 
 __all__ = ["computed_in_place", "mark_access", "share_tiles"]
@@ -122,3 +122,5 @@ def mark_access(layout: Layout) -> None:
         for ins in phase:
             ins.dst = None if ins.dst is None else ins.dst._replace(buffer=number[ins.dst.buffer])
             ins.sources = tuple(s if s is None else s._replace(buffer=number[s.buffer]) for s in ins.sources)
+            if ins.op in MEMORY and ins.extra >= 0:
+                ins.extra = number[ins.extra]

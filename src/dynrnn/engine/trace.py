@@ -13,6 +13,7 @@ recorded tensor refuses to become a number (``record.py``).
 from __future__ import annotations
 
 import linecache
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,7 @@ __all__ = ["ROW_COUNTS", "Traced", "is_literal", "name_of", "trace", "trace_take
 
 # primes: unlikely to be anything else
 ROW_COUNTS = (97, 89, 83, 79, 73, 71, 67, 61, 59, 53, 47, 43, 41, 37, 31, 29, 23, 19, 17, 13, 11, 7)
+_MOST_ELEMENTS = 1 << 22
 _PACKAGE = __file__.rsplit("engine", 1)[0]
 
 
@@ -69,7 +71,9 @@ def trace(
     free = [rows for rows in ROW_COUNTS if rows not in taken]
     if len(free) < 2:
         raise Refusal("its tensors have too many sizes that are prime numbers below 100")
-    first, second = free[:2]
+    # large numbers are the least likely to be anything else, but a large memory of each row is to be traced in no time
+    largest = max((math.prod(leaf.shape[1:]) for leaf in leaves), default=0)
+    first, second = free[:2] if largest * free[0] <= _MOST_ELEMENTS else free[-2:]
 
     recordings = [_trace_with(function, leaves, rows, changeable) for rows in (first, second)]
     sized = _compare(recordings[0], recordings[1], first, second)

@@ -22,6 +22,7 @@ __all__ = [
     "Param",
     "Placed",
     "Row",
+    "RowGrad",
     "Rule",
     "Several",
     "Transposed",
@@ -84,12 +85,39 @@ class Grad:
 
 
 @dataclass
+class RowGrad:
+    """The gradient of a row memory, of which is known what it is the sum of, over the steps, in each row.
+
+    Attributes:
+        outers: pairs ``(a, b)``: ``a b``, a column times a row.
+        additives: pairs of a ``memory_additive_grad`` node and a ``vec``, see `RowAdditive`.
+        dense: a row-wise value, or None.
+        shape: its shape.
+    """
+
+    outers: list[tuple[Row, Row]]
+    additives: list[tuple[Node, Node]]
+    dense: Row | None
+    shape: tuple[int, ...]
+
+
+@dataclass
 class Early:
-    """A value that depends on inputs of integers only, computed in torch for all steps before the loop."""
+    """A value computed in torch before the loop: from inputs of integers only, or from what belongs to rows only.
+
+    Attributes:
+        fx: its node in the traced graph.
+        shape: its shape.
+        dtype: its dtype.
+        steps: whether it has a value for every step, as inputs have; what belongs to rows has one for all.
+        view: for a view of another one without steps: the operation's name, arguments and keywords.
+    """
 
     fx: fx.Node
     shape: tuple[int, ...]
     dtype: torch.dtype
+    steps: bool = True
+    view: tuple[str, Any, Any] | None = None
 
 
 class Placed(int):

@@ -80,6 +80,9 @@ class AttentionMechanism(LazyWeights):
         TypeError, ValueError: arguments of wrong types or sizes; as `setup_memory`.
     """
 
+    # they have a row for each of the batch: a driver takes them along
+    row_tensors = ("_keys", "_values", "_mask")
+
     def __init__(
         self,
         memory: torch.Tensor | None = None,

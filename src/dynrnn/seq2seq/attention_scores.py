@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import torch
 from torch.overrides import handle_torch_function, has_torch_function
 
+from dynrnn.row_memory import additive_score
 from dynrnn.scan import scan
 
 __all__ = [
@@ -94,9 +95,7 @@ def bahdanau_score(query: Any, keys: Any, v: Any, g: Any = None, b: Any = None, 
     """
     w = v if g is None else g * v * torch.rsqrt(torch.sum(torch.square(v)))
     shift = query if b is None else query + b
-    # The sum belongs to nobody else, so its memory can hold the tanh.
-    hidden = torch.add(keys, shift.unsqueeze(1)).tanh_()
-    score = torch.matmul(hidden, w.unsqueeze(1)).squeeze(2)
+    score = additive_score(shift, keys, w)
     return score if bias is None else score + bias
 
 

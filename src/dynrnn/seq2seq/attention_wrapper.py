@@ -56,6 +56,30 @@ class AttentionWrapperState(_Fields):
         nest.assert_same_structure(tuple(self), tuple(other), "the fields of the clone of an AttentionWrapperState")
         return nest.map_structure(self._agreed, self, other)
 
+    # -- in a loop, see ``cell_protocol.py`` -------------------------------------------------------------------------
+
+    @property
+    def not_in_loop(self) -> tuple[str, ...]:
+        """The fields that belong to no row."""
+        return ("time", "alignment_history")
+
+    def loop_part(self) -> tuple[Any, tuple[str, ...]]:
+        """The state without them, and what the history is made of."""
+        return self._replace(time=(), alignment_history=()), ("alignments",) if self._histories() else ()
+
+    def after_loop(self, final: Any, kept: list[Any], steps: int) -> Any:
+        """The state after ``steps`` steps from this one."""
+        time, history = self.time + steps, self.alignment_history
+        if kept:
+            weights = kept[0] if isinstance(history, tuple) else (kept[0],)
+            arrays = [_continued(old, int(self.time), new) for old, new in zip(self._histories(), weights, strict=True)]
+            history = tuple(arrays) if isinstance(history, tuple) else arrays[0]
+        return final._replace(time=time, alignment_history=history)
+
+    def _histories(self) -> list[Any]:
+        history = self.alignment_history
+        return [part for part in (history if isinstance(history, tuple) else (history,)) if part != ()]
+
     @staticmethod
     def _agreed(old: Any, new: Any) -> Any:
         """``new``, held to the shape of ``old``."""
@@ -65,6 +89,15 @@ class AttentionWrapperState(_Fields):
                 f"self.shape: {list(old.shape)}, input.shape: {list(new.shape)}"
             )
         return new
+
+
+def _continued(history: TensorArray, time: int, elements: Iterable[torch.Tensor]) -> TensorArray:
+    """``history`` with ``elements`` written from index ``time`` on."""
+    if time != history.size():
+        for index, element in enumerate(elements, time):
+            history = history.write(index, element)
+        return history
+    return TensorArray((*(history.read(index) for index in range(time)), *elements))
 
 
 def tile_hint(memory: str = "memory (encoder output)") -> str:
@@ -135,6 +168,7 @@ class AttentionWrapper(CellWrapper):
             called, a batch of another size than the memory's.
     """
 
+    row_tensors = ("_initial_cell_state",)
     _state_type: Any = AttentionWrapperState
     _mechanism_type: Any = AttentionMechanism
 
@@ -256,7 +290,10 @@ class AttentionWrapper(CellWrapper):
         cell_inputs = self._cell_input_fn(inputs, state.attention)
         cell_output, cell_state = self.cell(cell_inputs, state.cell_state)
         cell_output = self._checked_query(cell_output)
+        in_loop = isinstance(state.time, tuple)  # a driver deals with what belongs to no row
         histories = state.alignment_history if self._is_multi else (state.alignment_history,)
+        if in_loop:
+            histories = ((),) * len(self._mechanism_names)
         states = state.attention_state if self._is_multi else (state.attention_state,)
         layers = self._attention_layers or (None,) * len(self._mechanism_names)
         attentions, alignments, new_histories, new_states = [], [], [], []
@@ -266,15 +303,16 @@ class AttentionWrapper(CellWrapper):
             attention, weights, next_state = self._attention_fn(mechanism, cell_output, attention_state, layer)
             attentions.append(attention)
             alignments.append(weights)
-            new_histories.append(history.write(state.time, weights) if self._alignment_history else ())
+            keep = self._alignment_history and not in_loop
+            new_histories.append(history.write(state.time, weights) if keep else ())
             new_states.append(next_state)
         attention = attentions[0] if len(attentions) == 1 else torch.cat(attentions, 1)
         new_state = self._state_type(
             cell_state=cell_state,
             attention=attention,
-            time=state.time + 1,
+            time=() if in_loop else state.time + 1,
             alignments=self._item_or_tuple(alignments),
-            alignment_history=self._item_or_tuple(new_histories),
+            alignment_history=() if in_loop else self._item_or_tuple(new_histories),
             attention_state=self._item_or_tuple(new_states),
         )
         return attention if self._output_attention else cell_output, new_state

@@ -1,0 +1,230 @@
+"""Sequence to sequence: a whole training step with attention and input feeding, against a loop in PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+import dynrnn
+from benchmarks.report import Options, Section
+from benchmarks.timing import collect, ratio
+from dynrnn import cells, seq2seq
+
+TARGET = 2.0
+MECHANISMS = ("bahdanau", "luong")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of a model and of its batch.
+
+    Attributes:
+        batch: B.
+        source: entries of the memory.
+        target: steps of the decoder.
+        units: of encoder, decoder, attention layer and embeddings.
+        words: in the vocabulary, of source and target.
+    """
+
+    batch: int
+    source: int
+    target: int
+    units: int
+    words: int
+
+    def __str__(self) -> str:
+        return f"{self.batch},{self.source},{self.target},{self.units},{self.words}"
+
+
+SHAPES = (Shape(32, 50, 50, 256, 1000), Shape(64, 30, 30, 128, 1000))
+QUICK_SHAPES = (Shape(3, 5, 4, 8, 11),)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Ids of words, and how many of them there are in each row."""
+
+    source: torch.Tensor
+    source_lengths: torch.Tensor | None
+    target: torch.Tensor
+    target_lengths: torch.Tensor | None
+    labels: torch.Tensor
+
+
+def batch_of(shape: Shape, ragged: bool) -> Batch:
+    """A batch of random words; when ragged, lengths are spread evenly from a fifth to all."""
+
+    def words(steps: int) -> torch.Tensor:
+        return torch.randint(shape.words, (shape.batch, steps))
+
+    def lengths(steps: int) -> torch.Tensor | None:
+        return torch.linspace(max(1, steps // 5), steps, shape.batch).long() if ragged else None
+
+    torch.manual_seed(1)
+    labels, target_lengths = words(shape.target), lengths(shape.target)
+    if target_lengths is not None:
+        target_lengths = target_lengths.flip(0)
+        labels[torch.arange(shape.target) >= target_lengths[:, None]] = -100
+    return Batch(words(shape.source), lengths(shape.source), words(shape.target), target_lengths, labels)
+
+
+class Own(torch.nn.Module):
+    """The model with dynrnn."""
+
+    def __init__(self, shape: Shape, kind: str) -> None:
+        super().__init__()
+        units = shape.units
+        self.source = torch.nn.Embedding(shape.words, units)
+        self.target = torch.nn.Embedding(shape.words, units)
+        self.encoder = cells.BasicLSTMCell(units, forget_bias=0.0, input_size=units)
+        mechanism: Any = seq2seq.BahdanauAttention if kind == "bahdanau" else seq2seq.LuongAttention
+        self.mechanism = mechanism(units, memory_size=units, query_size=units)
+        decoder = cells.BasicLSTMCell(units, forget_bias=0.0, input_size=2 * units)
+        self.decoder = seq2seq.AttentionWrapper(decoder, self.mechanism, attention_layer_size=units)
+        self.output = torch.nn.Linear(units, shape.words)
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """Logits of the target's words."""
+        memory, state = dynrnn.dynamic_rnn(
+            self.encoder, self.source(batch.source), batch.source_lengths, dtype=torch.float32
+        )
+        self.mechanism.setup_memory(memory, batch.source_lengths)
+        start = self.decoder.zero_state(len(batch.source)).clone(cell_state=state)
+        outputs, _ = dynrnn.dynamic_rnn(
+            self.decoder, self.target(batch.target), batch.target_lengths, initial_state=start
+        )
+        return self.output(outputs)
+
+
+class Loop(torch.nn.Module):
+    """The same in PyTorch: ``nn.LSTM`` encodes, a loop over ``nn.LSTMCell`` decodes."""
+
+    def __init__(self, own: Own, shape: Shape, kind: str) -> None:
+        super().__init__()
+        units = shape.units
+        self.kind = kind
+        self.source = torch.nn.Embedding.from_pretrained(own.source.weight.detach().clone(), freeze=False)
+        self.target = torch.nn.Embedding.from_pretrained(own.target.weight.detach().clone(), freeze=False)
+        self.encoder = torch.nn.LSTM(units, units, batch_first=True)
+        self.encoder.load_state_dict({f"{name}_l0": w for name, w in _lstm_weights(own.encoder, units).items()})
+        self.cell = torch.nn.LSTMCell(2 * units, units)
+        self.cell.load_state_dict(_lstm_weights(own.decoder.cell, 2 * units))
+        self.memory = _linear(own.mechanism.memory_layer.kernel)
+        self.attention = _linear(own.decoder.attention_layer.kernel)
+        if kind == "bahdanau":
+            self.query = _linear(own.mechanism.query_layer.kernel)
+            self.v = torch.nn.Parameter(own.mechanism.attention_v.detach().clone())
+        self.output = torch.nn.Linear(units, shape.words)
+        self.output.load_state_dict(own.output.state_dict())
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """Logits of the target's words."""
+        memory, h, c, mask = self.encode(batch)
+        keys = self.memory(memory)
+        attention = torch.zeros_like(h)
+        outputs = []
+        for x in self.target(batch.target).unbind(1):
+            h, c = self.cell(torch.cat([x, attention], 1), (h, c))
+            if self.kind == "bahdanau":
+                score = torch.tanh(keys + self.query(h).unsqueeze(1)) @ self.v
+            else:
+                score = torch.bmm(keys, h.unsqueeze(2)).squeeze(2)
+            if mask is not None:
+                score = score.masked_fill(mask, -torch.inf)
+            weights = torch.softmax(score, 1)
+            context = torch.bmm(weights.unsqueeze(1), memory).squeeze(1)
+            attention = self.attention(torch.cat([h, context], 1))
+            outputs.append(attention)
+        return self.output(torch.stack(outputs, 1))
+
+    def encode(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """The memory, the final state, and where there is no memory."""
+        x = self.source(batch.source)
+        if batch.source_lengths is None:
+            memory, (h, c) = self.encoder(x)
+            return memory, h[0], c[0], None
+        packed = torch.nn.utils.rnn.pack_padded_sequence(x, batch.source_lengths, True, enforce_sorted=False)
+        found, (h, c) = self.encoder(packed)
+        memory, _ = torch.nn.utils.rnn.pad_packed_sequence(found, True, total_length=x.shape[1])
+        return memory, h[0], c[0], torch.arange(x.shape[1]) >= batch.source_lengths.unsqueeze(1)
+
+
+def _linear(kernel: torch.Tensor) -> torch.nn.Linear:
+    made = torch.nn.Linear(*kernel.shape, bias=False)
+    made.load_state_dict({"weight": kernel.detach().t().contiguous()})
+    return made
+
+
+def _lstm_weights(cell: Any, width: int) -> dict[str, torch.Tensor]:
+    """Weights for torch's gates: input, forget, candidate, output; dynrnn's come as input, candidate, forget, output."""
+
+    def gates(weight: torch.Tensor) -> torch.Tensor:
+        i, j, f, o = weight.detach().chunk(4, -1)
+        return torch.cat([i, f, j, o], -1).t().contiguous()
+
+    bias = gates(cell.bias)
+    return {
+        "weight_ih": gates(cell.kernel[:width]),
+        "weight_hh": gates(cell.kernel[width:]),
+        "bias_ih": bias,
+        "bias_hh": torch.zeros_like(bias),
+    }
+
+
+def training_step(model: torch.nn.Module, batch: Batch) -> Callable[[], torch.Tensor]:
+    """A function that computes loss and gradients, and returns the loss."""
+
+    def step() -> torch.Tensor:
+        model.zero_grad(set_to_none=True)
+        loss = functional.cross_entropy(model(batch).flatten(0, 1), batch.labels.flatten())
+        loss.backward()
+        return loss.detach()
+
+    return step
+
+
+def agree(own: Own, loop: Loop, batch: Batch) -> None:
+    """Both compute the same loss and the same gradients.
+
+    Raises:
+        AssertionError: they do not.
+    """
+    losses = [training_step(model, batch)() for model in (own, loop)]
+    torch.testing.assert_close(losses[0], losses[1], rtol=1e-4, atol=1e-5)
+    for one, other in ((own.source, loop.source), (own.target, loop.target), (own.output, loop.output)):
+        scale = float(other.weight.grad.abs().max())  # type: ignore[union-attr, operator]
+        torch.testing.assert_close(one.weight.grad, other.weight.grad, rtol=1e-3, atol=1e-3 * scale)
+
+
+def training(options: Options) -> Section:
+    """A training step of an encoder and a decoder with attention."""
+    section = Section(
+        "Sequence to sequence with attention, a training step",
+        ["B,S,T,H,words", "attention", "rows", "dynrnn ms", "loop ms", "ratio", "target"],
+    )
+    section.notes.append(
+        "An LSTM encodes S words; an LSTM decodes T, teacher-forced, with Bahdanau's or Luong's attention, an attention "
+        "layer and input feeding; embeddings, output layer, cross entropy and all gradients are in it. `loop` is "
+        "nn.LSTM (on packed sequences where rows are ragged) and a Python loop over nn.LSTMCell."
+    )
+    for shape in QUICK_SHAPES if options.quick else SHAPES:
+        for kind in MECHANISMS:
+            torch.manual_seed(0)
+            own = Own(shape, kind)
+            loop = Loop(own, shape, kind)
+            for ragged in (False, True):
+                batch = batch_of(shape, ragged)
+                agree(own, loop, batch)
+                calls = {"dynrnn": training_step(own, batch), "loop": training_step(loop, batch)}
+                samples = collect(calls, options.rounds, budget=options.budget, pause=options.pause)
+                section.count(samples.values())
+                ours, peer = (each.summary() for each in samples.values())
+                found = ratio(peer, ours)
+                rows = "ragged" if ragged else "full"
+                judged = section.judge(f"({shape}) {kind}, {rows}, ratio to the loop", found.value, least=TARGET)
+                section.add(shape, kind, rows, ours, peer, found, judged)
+    return section
