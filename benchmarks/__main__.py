@@ -11,6 +11,7 @@ import torch
 
 import dynrnn
 from benchmarks import machine, report
+from benchmarks.beam import beam
 from benchmarks.cases import cells, length_cost, lstm_full, lstm_ragged
 from benchmarks.frameworks import frameworks
 from benchmarks.memory import memory
@@ -25,6 +26,7 @@ SECTIONS: dict[str, Callable[[Options], Section]] = {
     "cells": cells,
     "frameworks": frameworks,
     "seq2seq": training,
+    "beam": beam,
     "length": length_cost,
     "numerics": numerics,
     "memory": memory,

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 
 from dynrnn import nest
-from dynrnn.cell_protocol import as_step, begin_sequence
-from dynrnn.scan import scan
+from dynrnn.cell_protocol import begin_sequence
 from dynrnn.seq2seq import sampling
 from dynrnn.seq2seq.helpers import TrainingHelper
+from dynrnn.unrolling import scan_cell
 
 __all__ = ["decode_training"]
 
@@ -37,12 +37,8 @@ def decode_training(
     inputs = nest.map_structure(lambda leaf: leaf.narrow(axis, 0, steps), helper.inputs)
     lengths = [min(length, steps) for length in helper.lengths]
     begin_sequence(cell, inputs=inputs)
-    outputs, state = scan(
-        as_step(cell),
-        inputs,
-        state,
-        lengths=lengths if impute_finished else None,
-        time_major=helper.time_major,
+    outputs, state = scan_cell(
+        cell, inputs, state, lengths=lengths if impute_finished else None, time_major=helper.time_major
     )
     lengths_on = torch.tensor(lengths, dtype=torch.int32, device=nest.flatten(inputs)[0].device)
     if not helper.time_major:
