@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable, Mapping
 from difflib import SequenceMatcher, get_close_matches
 from typing import Any
@@ -94,7 +95,10 @@ def describe_missing(symbol: str, siblings: Iterable[str], hints: Mapping[str, s
 
 
 def missing(
-    module_name: str, public_names: Iterable[str], hints: Mapping[str, str] | None = None
+    module_name: str,
+    public_names: Iterable[str],
+    hints: Mapping[str, str] | None = None,
+    later: Mapping[str, str] | None = None,
 ) -> Callable[[str], Any]:
     """A ``__getattr__`` for a namespace module, raising an ``AttributeError`` that says what is there instead.
 
@@ -105,6 +109,7 @@ def missing(
         public_names: the names it has. A mapping (the module's ``globals()``) is read at the time of the error: its
             ``__all__`` if it has one, else its names without a leading underscore.
         hints: what to say of certain names (``{"tf.nn.foo": "use ..."}``), besides :data:`HINTS`.
+        later: names whose modules are imported when they are first asked for (``{"Foo": "package.module:Foo"}``).
     """
     shown = "tf" + module_name[len(_ROOT) :] if module_name.split(".")[:2] == _ROOT.split(".") else module_name
     known = {**HINTS, **(hints or {})}
@@ -112,6 +117,9 @@ def missing(
     def __getattr__(name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(f"module {module_name!r} has no attribute {name!r}")
+        if later and name in later:
+            module, _, attribute = later[name].partition(":")
+            return getattr(importlib.import_module(module), attribute)
         names = public_names
         if isinstance(names, Mapping):
             names = names.get("__all__") or names
