@@ -84,6 +84,7 @@ from dynrnn.tf1.file_ops import matching_files, read_file, write_file
 from dynrnn.tf1.framework_ops import *
 from dynrnn.tf1.functional_ops import *
 from dynrnn.tf1.optimizers import AggregationMethod
+from dynrnn.tf1.parsing_ops import *
 from dynrnn.tf1.queues.producers import count_up_to
 from dynrnn.tf1.queues.queues import FIFOQueue, PaddingFIFOQueue, QueueBase, RandomShuffleQueue
 from dynrnn.tf1.queues.readers import (

@@ -50,22 +50,73 @@ from dynrnn.tf1.queues.producers import (
     string_input_producer,
 )
 from dynrnn.tf1.queues.queue_runner import QueueRunner, add_queue_runner, start_queue_runners
+from dynrnn.tf1.training.hooks import (
+    CheckpointSaverHook,
+    CheckpointSaverListener,
+    FeedFnHook,
+    FinalOpsHook,
+    GlobalStepWaiterHook,
+    LoggingTensorHook,
+    NanLossDuringTrainingError,
+    NanTensorHook,
+    SecondOrStepTimer,
+    StepCounterHook,
+    StopAtStepHook,
+    SummarySaverHook,
+)
+from dynrnn.tf1.training.monitored_session import (
+    ChiefSessionCreator,
+    MonitoredSession,
+    MonitoredTrainingSession,
+    SessionCreator,
+    SingularMonitoredSession,
+    WorkerSessionCreator,
+)
+from dynrnn.tf1.training.scaffold import Scaffold
+from dynrnn.tf1.training.session_manager import SessionManager
+from dynrnn.tf1.training.session_run_hook import SessionRunArgs, SessionRunContext, SessionRunHook, SessionRunValues
+from dynrnn.tf1.training.supervisor import Supervisor
 
 __all__ = [
     "AdadeltaOptimizer",
     "AdagradOptimizer",
     "AdamOptimizer",
+    "CheckpointSaverHook",
+    "CheckpointSaverListener",
+    "ChiefSessionCreator",
     "Coordinator",
     "ExponentialMovingAverage",
+    "FeedFnHook",
+    "FinalOpsHook",
     "FtrlOptimizer",
+    "GlobalStepWaiterHook",
     "GradientDescentOptimizer",
+    "LoggingTensorHook",
     "LooperThread",
     "MomentumOptimizer",
+    "MonitoredSession",
+    "MonitoredTrainingSession",
+    "NanLossDuringTrainingError",
+    "NanTensorHook",
     "Optimizer",
     "ProximalAdagradOptimizer",
     "ProximalGradientDescentOptimizer",
     "QueueRunner",
     "RMSPropOptimizer",
+    "Scaffold",
+    "SecondOrStepTimer",
+    "SessionCreator",
+    "SessionManager",
+    "SessionRunArgs",
+    "SessionRunContext",
+    "SessionRunHook",
+    "SessionRunValues",
+    "SingularMonitoredSession",
+    "StepCounterHook",
+    "StopAtStepHook",
+    "SummarySaverHook",
+    "Supervisor",
+    "WorkerSessionCreator",
     "add_queue_runner",
     "assert_global_step",
     "assign_moving_average",
@@ -97,4 +148,15 @@ __all__ = [
     "string_input_producer",
 ]
 
-__getattr__ = missing(__name__, globals())
+_MESSAGES = "BytesList Example Feature FeatureList FeatureLists Features FloatList Int64List SequenceExample"
+
+__getattr__ = missing(
+    __name__,
+    globals(),
+    later={
+        "SummaryWriter": "dynrnn.tf1.summary.writer:FileWriter",
+        "SummaryWriterCache": "dynrnn.tf1.summary.writer:FileWriterCache",
+        "summary_iterator": "dynrnn.tf1.summary:summary_iterator",
+        **{name: f"dynrnn.tf1.example_protos:{name}" for name in _MESSAGES.split()},
+    },
+)

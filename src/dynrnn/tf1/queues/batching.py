@@ -45,7 +45,7 @@ def _as_lists(tensors_list: Sequence[Any]) -> tuple[list[list[Tensor]], Callable
     single = not isinstance(first, (list, tuple))
     lists = [[t] if single else list(t) for t in tensors_list]
     if not lists[0]:
-        raise ValueError("Must provide at least one tensor, got an empty list")
+        raise ValueError("Expected at least one tensor in batch().")
     if single:
         return _converted(lists), lambda items: items[0]
     # one tensor in a list is given back alone, as TensorFlow does

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from dynrnn.tf1.core import dtypes, errors
+from dynrnn.tf1.core import dtypes
 from dynrnn.tf1.core.convert import convert_to_tensor
 from dynrnn.tf1.core.dtypes import DType, as_dtype
 from dynrnn.tf1.core.graph import Graph, Operation, get_default_graph, name_scope
@@ -60,11 +60,14 @@ def _dequeue_many(
     queue: QueueState,
     count: Any,
     *,
+    kind: str,
     fewer: bool,
     padded: bool,
     dtypes_of: Sequence[DType],
     shapes: Sequence[TensorShape],
 ) -> list[Any]:
+    if any(shape.ndims is None or not (padded or shape.is_fully_defined()) for shape in shapes):
+        raise ValueError(f"{kind}'s DequeueMany and DequeueUpTo require the components to have specified shapes.")
     number = int(count)
     if number < 0:
         raise ValueError(f"DequeueMany requires at least one element, got {number}")
@@ -283,21 +286,16 @@ class QueueBase:
         return self._dequeue_many(n, name or f"{self._short}_DequeueUpTo", True)
 
     def _dequeue_many(self, n: Any, name: str, fewer: bool) -> Any:
-        if any(shape.ndims is None or not (self._padded or shape.is_fully_defined()) for shape in self._shapes):
-            raise errors.InvalidArgumentError(
-                None,
-                None,
-                f"{type(self).__name__}'s DequeueMany and DequeueUpTo require the components to have specified shapes.",
-            )
         with self.graph.as_default():
             count = convert_to_tensor(n, dtypes.int32, name="n")
         known = constant_value(count)
         first = None if fewer or known is None else int(known)
         specs: list[Spec] = [
-            (dtype, TensorShape([first, *shape.as_list()]))
+            (dtype, TensorShape(None if shape.ndims is None else [first, *shape.as_list()]))
             for dtype, shape in zip(self._dtypes, self._shapes, strict=True)
         ]
         attrs = {
+            "kind": type(self).__name__,
             "fewer": fewer,
             "padded": self._padded,
             "dtypes_of": tuple(self._dtypes),
@@ -379,6 +377,9 @@ def _create(
         op = graph.create_op("QueueV2", [], None, name, specs=[(dtypes.resource, TensorShape([]))])
 
     def make(run: Any) -> QueueState:
+        least = options.get("min_after_dequeue", 0)
+        if least >= capacity > 0:
+            raise ValueError(f"min_after_dequeue {least} must be < capacity {capacity}")
         order = None if seeds is None else run.generator(op, seeds)
         return QueueState(kind, f"_{len(run.state)}_{op.name}", int(capacity), order=order, **options)
 
@@ -466,10 +467,6 @@ class RandomShuffleQueue(QueueBase):
         shared_name: str | None = None,
         name: str = "random_shuffle_queue",
     ) -> None:
-        if min_after_dequeue >= capacity > 0:
-            raise errors.InvalidArgumentError(
-                None, None, f"min_after_dequeue {min_after_dequeue} must be less than capacity {capacity}"
-            )
         super().__init__(
             *_create(
                 "RandomShuffleQueue",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import namedtuple
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -31,6 +32,9 @@ __all__ = [
 ]
 
 Records = Iterator[tuple[bytes, bytes]]
+
+Read = namedtuple("ReaderReadV2", ["key", "value"])
+ReadUpTo = namedtuple("ReaderReadUpToV2", ["keys", "values"])
 
 
 class _ReaderState:
@@ -130,7 +134,7 @@ class ReaderBase:
         """False: a reader's place in its file cannot be saved."""
         return False
 
-    def read(self, queue: Any, name: str | None = None) -> list[Tensor]:
+    def read(self, queue: Any, name: str | None = None) -> Read:
         """The next record: its key and its value.
 
         Args:
@@ -141,13 +145,14 @@ class ReaderBase:
             tf.errors.OutOfRangeError: at run time, when the queue is closed and all its files are read.
         """
         specs = [(dtypes.string, TensorShape([]))] * 2
-        return self._apply("ReaderReadV2", [_queue_ref(queue)], specs, name or "ReaderReadV2").outputs
+        return Read(*self._apply("ReaderReadV2", [_queue_ref(queue)], specs, name or "ReaderReadV2").outputs)
 
-    def read_up_to(self, queue: Any, num_records: Any, name: str | None = None) -> list[Tensor]:
+    def read_up_to(self, queue: Any, num_records: Any, name: str | None = None) -> ReadUpTo:
         """Up to ``num_records`` records: their keys and their values."""
         count = convert_to_tensor(num_records, dtypes.int64, name="num_records")
         specs = [(dtypes.string, unknown_shape(1))] * 2
-        return self._apply("ReaderReadUpToV2", [_queue_ref(queue), count], specs, name or "ReaderReadUpToV2").outputs
+        op = self._apply("ReaderReadUpToV2", [_queue_ref(queue), count], specs, name or "ReaderReadUpToV2")
+        return ReadUpTo(*op.outputs)
 
     def num_records_produced(self, name: str | None = None) -> Tensor:
         """How many records it has given."""

@@ -31,6 +31,9 @@ def histogram_fields(values: Any) -> dict[str, Any]:
     """
     flat = np.asarray(values, np.float64).ravel()
     limits = bucket_limits()
+    largest = sys.float_info.max
+    if not flat.size:
+        return {"min": largest, "max": -largest, "bucket_limit": [-largest], "bucket": [0.0]}
     counts = np.bincount(np.searchsorted(limits, flat, side="right"), minlength=len(limits))
     filled = np.flatnonzero(counts)
     shown = np.zeros(len(limits), bool)
@@ -38,10 +41,9 @@ def histogram_fields(values: Any) -> dict[str, Any]:
     # the last of each run of empty buckets stands for the run
     shown[filled[filled > 0] - 1] = True
     shown[-1] = True
-    largest = sys.float_info.max
     return {
-        "min": float(flat.min()) if flat.size else largest,
-        "max": float(flat.max()) if flat.size else -largest,
+        "min": float(flat.min()),
+        "max": float(flat.max()),
         "num": float(flat.size),
         "sum": _in_order(flat),
         "sum_squares": _in_order(flat * flat),
@@ -52,4 +54,4 @@ def histogram_fields(values: Any) -> dict[str, Any]:
 
 def _in_order(values: np.ndarray) -> float:
     """The sum from first to last, as a loop makes it; ``np.sum`` adds pairs."""
-    return float(np.cumsum(values)[-1]) if values.size else 0.0
+    return float(np.cumsum(values)[-1])

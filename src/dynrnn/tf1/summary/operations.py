@@ -128,8 +128,9 @@ def _histogram(tag: np.ndarray, values: Any) -> np.ndarray:
 
     name, numbers = tag[()].decode(), _array(values)
     if numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
-        what = "Nan" if np.isnan(numbers).any() else "Infinity"
-        raise errors.InvalidArgumentError(None, None, f"{what} in summary histogram for: {name}")
+        first = numbers.ravel()[~np.isfinite(numbers.ravel())][0]
+        what = "Nan in summary histogram" if np.isnan(first) else "Infinity in Histogram"
+        raise errors.InvalidArgumentError(None, None, f"{what} for: {name}")
     return _summary(_value(tag=name, histo=HistogramProto(**histogram_fields(numbers))))
 
 
@@ -153,19 +154,14 @@ def _numbered(tag: str, kind: str, count: int, limit: int) -> list[str]:
     return [f"{tag}/{kind}"] if limit == 1 else [f"{tag}/{kind}/{i}" for i in range(count)]
 
 
-def _infer_image(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
-    if inputs[1].shape.ndims not in (4, None):
-        raise ValueError(f"Shape must be rank 4 but is rank {inputs[1].shape.ndims}")
-    return _string_scalar(inputs, attrs)
-
-
-@operation("ImageSummary", "tag:string tensor:T", _infer_image, differentiable=False, T=_PICTURES)
+@operation("ImageSummary", "tag:string tensor:T", _string_scalar, differentiable=False, T=_PICTURES)
 def _image(tag: np.ndarray, tensor: Any, *, max_images: int) -> np.ndarray:
     from dynrnn.tf1.summary.protos import Summary
 
     pictures, name = _array(tensor), tag[()].decode()
     if pictures.ndim != 4 or pictures.shape[3] not in (1, 3, 4):
-        raise ValueError(f"Tensor must be 4-D with last dim 1, 3, or 4, not {list(pictures.shape)}")
+        sizes = ",".join(str(n) for n in pictures.shape)
+        raise ValueError(f"Tensor must be 4-D with last dim 1, 3, or 4, not [{sizes}]")
     batch, height, width, channels = pictures.shape
     count = min(batch, max_images)
     values = []
@@ -193,7 +189,7 @@ def image(name: str, tensor: Any, max_outputs: int = 3, collections: Any = None,
 def image_count(max_outputs: Any) -> int:
     """``max_outputs`` as a positive number; ``ValueError`` when it is none."""
     if int(max_outputs) < 1:
-        raise ValueError(f"Value for attr 'max_outputs' of {max_outputs} must be at least minimum 1")
+        raise ValueError(f"Attr 'max_images' of 'ImageSummary' Op passed {max_outputs} less than minimum 1.")
     return int(max_outputs)
 
 
@@ -353,9 +349,9 @@ def merge(inputs: Any, collections: Any = None, name: str | None = None) -> Tens
         raise TypeError(f"Expected list for 'inputs' argument to 'MergeSummary' Op, not {inputs!r}.")
     if not inputs:
         raise ValueError("List argument 'inputs' to 'MergeSummary' Op with length 0 shorter than minimum length 1.")
-    with name_scope(name, "Merge", inputs) as scope:
+    with name_scope(name, "Merge", inputs):
         tensors = [convert_to_tensor(item, dtypes.string, name=f"inputs_{i}") for i, item in enumerate(inputs)]
-        made = get_default_graph().create_op("MergeSummary", tensors, None, scope).outputs[0]
+        made = get_default_graph().create_op("MergeSummary", tensors, None, name).outputs[0]
         return collect(made, collections or [])
 
 
