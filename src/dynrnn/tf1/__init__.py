@@ -9,6 +9,7 @@ from dynrnn.tf1 import (
     array_ops,
     bitwise,
     contrib,
+    data,
     flags,
     gfile,
     init_ops,
