@@ -33,7 +33,7 @@ def _scalar(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
 
 
 @operation("ReadFile", "filename:string", _scalar, differentiable=False, stateful=True)
-def _read_file(filename: np.ndarray) -> np.ndarray:
+def _read_file(filename: Any) -> np.ndarray:
     with open_input(os.fsdecode(filename[()])) as file:
         return string_array([file.read()]).reshape([])
 
@@ -52,7 +52,7 @@ def _nothing(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]:
 
 
 @operation("WriteFile", "filename:string contents:string", _nothing, differentiable=False, stateful=True)
-def _write_file(filename: np.ndarray, contents: np.ndarray) -> tuple[()]:
+def _write_file(filename: Any, contents: Any) -> tuple[()]:
     path = os.fsdecode(filename[()])
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     with open(path, "wb") as file:

@@ -114,7 +114,7 @@ def _brackets(sizes: Sequence[Any]) -> str:
 
 def dense(examples: Sequence[Any], field: Field, names: Sequence[str | None], single: bool) -> Any:
     """The values of a feature of one shape, of all examples stacked; of a ``single`` one alone."""
-    sizes = [int(d) for d in field.shape.as_list()]
+    sizes = [int(d) for d in field.shape]
     count = math.prod(sizes)
     columns = []
     for index, (features, name) in enumerate(zip(examples, names, strict=True)):
@@ -217,7 +217,7 @@ def _list(message: Any, field: Field, name: str) -> list[np.ndarray]:
 
 def lists_dense(message: Any, field: Field, name: str) -> Any:
     """The steps of a feature list, stacked."""
-    sizes = [int(d) for d in field.shape.as_list()]
+    sizes = [int(d) for d in field.shape]
     count = math.prod(sizes)
     steps = _list(message, field, name)
     for index, values in enumerate(steps):

@@ -72,7 +72,8 @@ def _field(key: str, feature: Any) -> Field:
 
 def _split(features: Mapping[str, Any]) -> tuple[list[Field], list[Field]]:
     """The sparse and the dense fields, each in the order of the keys."""
-    spare, full = [], []
+    spare: list[Field] = []
+    full: list[Field] = []
     for key in sorted(features):
         (spare if isinstance(features[key], VarLenFeature) else full).append(_field(key, features[key]))
     return spare, full

@@ -16,7 +16,7 @@ _ASSIGNMENT = re.compile(
 )
 
 
-def _cast(kind: type, value: Any, name: str) -> Any:
+def _cast(kind: Any, value: Any, name: str) -> Any:
     """``value`` as a ``kind``; ``ValueError`` where that would lose something."""
     if value is None:
         return None
@@ -36,7 +36,7 @@ def _cast(kind: type, value: Any, name: str) -> Any:
     return kind(value)
 
 
-def _parsed(kind: type, text: str, name: str) -> Any:
+def _parsed(kind: Any, text: str, name: str) -> Any:
     """A value out of text."""
     if issubclass(kind, bool):
         lowered = text.lower()

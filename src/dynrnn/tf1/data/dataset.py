@@ -333,11 +333,7 @@ class Dataset:
         Raises:
             tf.errors.InvalidArgumentError: at run time, elements of different shapes.
         """
-        inputs = [
-            self.variant,
-            as_int64(batch_size, "batch_size"),
-            _flag(drop_remainder),
-        ]
+        size, drop = as_int64(batch_size, "batch_size"), _flag(drop_remainder)
         first = static_batch(size, drop)
         leaves = [Leaf(leaf.dtype, TensorShape([first]).concatenate(leaf.shape)) for leaf in st.flatten(self.structure)]
         return Dataset(create("BatchDatasetV2", [self.variant, size, drop]), st.pack(self.structure, leaves))

@@ -144,6 +144,7 @@ def fill_up(value: Any, sizes: Sequence[int], filler: Any = None) -> Any:
     """``value`` in the corner of a tensor of ``sizes``; the rest is ``filler``, by default 0, or empty strings."""
     if tuple(value.shape) == tuple(sizes):
         return value
+    full: Any
     if isinstance(value, torch.Tensor):
         full = torch.full(tuple(sizes), 0 if filler is None else filler, dtype=value.dtype)
     else:

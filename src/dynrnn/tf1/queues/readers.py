@@ -33,8 +33,8 @@ __all__ = [
 
 Records = Iterator[tuple[bytes, bytes]]
 
-Read = namedtuple("ReaderReadV2", ["key", "value"])
-ReadUpTo = namedtuple("ReaderReadUpToV2", ["keys", "values"])
+Read = namedtuple("ReaderReadV2", ["key", "value"])  # type: ignore[name-match] # TensorFlow's name
+ReadUpTo = namedtuple("ReaderReadUpToV2", ["keys", "values"])  # type: ignore[name-match]
 
 
 class _ReaderState:

@@ -123,7 +123,7 @@ def scalar(name: str, tensor: Any, collections: Any = None, family: str | None =
 
 
 @operation("HistogramSummary", "tag:string values:T", _string_scalar, differentiable=False, T=REALS)
-def _histogram(tag: np.ndarray, values: Any) -> np.ndarray:
+def _histogram(tag: Any, values: Any) -> np.ndarray:
     from dynrnn.tf1.summary.protos import HistogramProto
 
     name, numbers = tag[()].decode(), _array(values)
@@ -155,7 +155,7 @@ def _numbered(tag: str, kind: str, count: int, limit: int) -> list[str]:
 
 
 @operation("ImageSummary", "tag:string tensor:T", _string_scalar, differentiable=False, T=_PICTURES)
-def _image(tag: np.ndarray, tensor: Any, *, max_images: int) -> np.ndarray:
+def _image(tag: Any, tensor: Any, *, max_images: int) -> np.ndarray:
     from dynrnn.tf1.summary.protos import Summary
 
     pictures, name = _array(tensor), tag[()].decode()
@@ -194,7 +194,7 @@ def image_count(max_outputs: Any) -> int:
 
 
 @operation("AudioSummaryV2", "tag:string tensor:float32 sample_rate:float32", _string_scalar, differentiable=False)
-def _audio(tag: np.ndarray, tensor: torch.Tensor, sample_rate: torch.Tensor, *, max_outputs: int) -> np.ndarray:
+def _audio(tag: Any, tensor: torch.Tensor, sample_rate: torch.Tensor, *, max_outputs: int) -> np.ndarray:
     from dynrnn.tf1.summary.protos import Summary
 
     sounds, name, rate = _array(tensor), tag[()].decode(), float(sample_rate)
@@ -242,7 +242,7 @@ def audio(
 
 
 @operation("TensorSummaryV2", "tag:string tensor:T", _string_scalar, differentiable=False, T=Types())
-def _tensor(tag: np.ndarray, tensor: Any, *, metadata: bytes) -> np.ndarray:
+def _tensor(tag: Any, tensor: Any, *, metadata: bytes) -> np.ndarray:
     from dynrnn.tf1.summary.protos import SummaryMetadata, tensor_pb2
 
     array = _array(tensor)
