@@ -85,7 +85,7 @@ def values_of(feature: Any, dtype: DType, where: str) -> np.ndarray | None:
 
 
 def _tensor(array: np.ndarray) -> Any:
-    return array if array.dtype == object else torch.from_numpy(np.ascontiguousarray(array))
+    return array if array.dtype == object else torch.from_numpy(np.array(array))
 
 
 def _default_array(field: Field, shape: Sequence[int]) -> np.ndarray:

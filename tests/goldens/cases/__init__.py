@@ -23,4 +23,8 @@ MODULES = (
     "refusals",
     "refusals_more",
     "contrib",
+    "summaries",
+    "examples",
+    "queues",
+    "datasets",
 )

@@ -538,7 +538,8 @@ def _yielded(value: Any, structure: Any) -> list[Any]:
 
     def convert(leaf: Leaf, part: Any) -> Any:
         try:
-            made = make_value(np.asarray(part), leaf.dtype)
+            is_text = leaf.dtype is dtypes.string
+            made = make_value(part if is_text else np.asarray(part, leaf.dtype.as_numpy_dtype), leaf.dtype)
         except (TypeError, ValueError):
             raise errors.InvalidArgumentError(
                 None,

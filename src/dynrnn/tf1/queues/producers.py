@@ -122,7 +122,7 @@ def input_producer(
         if shuffle:
             rows = random_shuffle(rows, seed=seed)
         rows = limit_epochs(rows, num_epochs)
-        queue = FIFOQueue(capacity, [rows.dtype.base_dtype], [row_shape])
+        queue = FIFOQueue(capacity, [rows.dtype.base_dtype], [row_shape], name=name or "FIFOQueueV2")
         add_queue_runner(QueueRunner(queue, [queue.enqueue_many([rows])], cancel_op=cancel_op))
         if summary_name is not None:
             full_summary(queue, capacity, summary_name)

@@ -235,7 +235,8 @@ class QueueBase:
             for tensor, shape in zip(tensors, self._shapes, strict=True):
                 if more and tensor.shape.ndims == 0:
                     raise ValueError(f"Shape {tensor.shape} must have rank at least 1")
-                shape.assert_is_compatible_with(tensor.shape[1:] if more and tensor.shape.ndims else tensor.shape)
+                element = tensor.shape[1:] if more and tensor.shape.ndims else tensor.shape
+                element.assert_is_compatible_with(shape)
             attrs = {"shapes": tuple(self._shapes)}
             return self.graph.create_op(op_type, [self._queue_ref, *tensors], attrs, scope, specs=[])
 

@@ -33,7 +33,7 @@ def histogram_fields(values: Any) -> dict[str, Any]:
     limits = bucket_limits()
     largest = sys.float_info.max
     if not flat.size:
-        return {"min": largest, "max": -largest, "bucket_limit": [-largest], "bucket": [0.0]}
+        return {"min": largest, "max": -largest, "bucket_limit": [largest], "bucket": [0.0]}
     counts = np.bincount(np.searchsorted(limits, flat, side="right"), minlength=len(limits))
     filled = np.flatnonzero(counts)
     shown = np.zeros(len(limits), bool)
