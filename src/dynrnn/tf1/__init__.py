@@ -14,6 +14,7 @@ from dynrnn.tf1 import (
     gfile,
     init_ops,
     initializers,
+    io,
     layers,
     linalg,
     logging,

@@ -132,7 +132,7 @@ class Dataset:
         """One element: ``tensors``."""
         with name_scope("tensors"):
             structure, components = st.to_tensors(tensors, wrapped)
-        return Dataset(create("TensorDataset", components), structure)
+        return Dataset(create("TensorDataset", components, _constants(components)), structure)
 
     @staticmethod
     def from_tensor_slices(tensors: Any) -> Dataset:
@@ -154,7 +154,7 @@ class Dataset:
                 size = size.merge_with(tensor.shape[0])
             rest = TensorShape(None) if tensor.shape.ndims is None else tensor.shape[1:]
             leaves.append(Leaf(tensor.dtype.base_dtype, rest))
-        return Dataset(create("TensorSliceDataset", components), st.pack(structure, leaves))
+        return Dataset(create("TensorSliceDataset", components, _constants(components)), st.pack(structure, leaves))
 
     @staticmethod
     def from_generator(generator: Any, output_types: Any, output_shapes: Any = None, args: Any = None) -> Dataset:
@@ -520,6 +520,10 @@ def _joined(datasets: Any) -> Any:
         return {key: _joined(value) for key, value in datasets.items()}
     parts = [_joined(part) for part in datasets]
     return type(datasets)(*parts) if hasattr(datasets, "_fields") else tuple(parts)
+
+
+def _constants(components: Sequence[Tensor]) -> dict[str, Any]:
+    return {"constant": tuple(tensor.op.type == "Const" for tensor in components)}
 
 
 def _flag(drop_remainder: Any) -> Tensor:

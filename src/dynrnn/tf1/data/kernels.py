@@ -80,12 +80,26 @@ def stack(values: Sequence[Any]) -> Any:
 # --- sources ----------------------------------------------------------------------------------------------------------
 
 
-@_dataset("TensorDataset")
-def _tensors(*components: Any) -> Iterator[Element]:
-    yield list(components)
+def _kept(components: Sequence[Any], constant: Sequence[bool]) -> list[Any]:
+    """Values that nobody changes later: what is fed is the program's own memory."""
+    return [
+        value if fixed else value.detach().clone() if isinstance(value, torch.Tensor) else value.copy()
+        for value, fixed in zip(components, constant, strict=True)
+    ]
 
 
-@_dataset("TensorSliceDataset")
+@register("TensorDataset", stateful=True, differentiable=False)
+def _tensors(*components: Any, constant: Sequence[bool]) -> RunDataset:
+    kept = _kept(components, constant)
+    return RunDataset(lambda: iter([list(kept)]))
+
+
+@register("TensorSliceDataset", stateful=True, differentiable=False)
+def _tensor_slices(*components: Any, constant: Sequence[bool]) -> RunDataset:
+    kept = _kept(components, constant)
+    return RunDataset(lambda: _slices(*kept))
+
+
 def _slices(*components: Any) -> Iterator[Element]:
     sizes = {len(c) for c in components}
     if len(sizes) > 1:

@@ -94,8 +94,8 @@ def _is_closed(queue: QueueState) -> torch.Tensor:
 
 
 def _kept(value: Any) -> Any:
-    """A value that nobody changes while it waits."""
-    return value.detach() if isinstance(value, torch.Tensor) else value
+    """A value that nobody changes while it waits: what is fed is the program's own memory."""
+    return value.detach().clone() if isinstance(value, torch.Tensor) else value.copy()
 
 
 def _slice(value: Any, index: int) -> Any:

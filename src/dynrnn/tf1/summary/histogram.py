@@ -36,6 +36,8 @@ def histogram_fields(values: Any) -> dict[str, Any]:
         return {"min": largest, "max": -largest, "bucket_limit": [largest], "bucket": [0.0]}
     counts = np.bincount(np.searchsorted(limits, flat, side="right"), minlength=len(limits))
     filled = np.flatnonzero(counts)
+    with np.errstate(over="ignore"):
+        squares = flat * flat
     shown = np.zeros(len(limits), bool)
     shown[filled] = True
     # the last of each run of empty buckets stands for the run
@@ -46,7 +48,7 @@ def histogram_fields(values: Any) -> dict[str, Any]:
         "max": float(flat.max()),
         "num": float(flat.size),
         "sum": _in_order(flat),
-        "sum_squares": _in_order(flat * flat),
+        "sum_squares": _in_order(squares),
         "bucket_limit": limits[shown].tolist(),
         "bucket": counts[shown].astype(np.float64).tolist(),
     }

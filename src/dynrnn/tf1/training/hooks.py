@@ -460,7 +460,7 @@ class SummarySaverHook(SessionRunHook):
         """Write them."""
         if not self._writer:
             return
-        step = int(run_values.results["global_step"])
+        step = int(run_values.results["global_step"]) + 1
         if self._next_step is None or self._due:
             step = int(run_context.session.run(self._global_step))
         if self._next_step is None:

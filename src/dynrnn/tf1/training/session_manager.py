@@ -179,6 +179,8 @@ class SessionManager:
             return sess, True
         from dynrnn.tf1 import train
 
+        if not hasattr(train, "get_checkpoint_state"):
+            return sess, False  # no checkpoints at all
         end = time.monotonic() + max_wait_secs
         state = train.get_checkpoint_state(folder)
         while state is None or not state.model_checkpoint_path:
