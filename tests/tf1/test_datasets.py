@@ -167,15 +167,15 @@ def test_a_generator_is_called_anew_for_each_pass() -> None:
     assert [v["b"] for v in found] == [b"0", b"1"] * 2 and len(calls) == 2
 
 
-def test_a_failing_element_ends_the_stream_with_its_cause() -> None:
-    iterator = (
-        D.range(4).map(lambda v: tf.check_numerics(1.0 / tf.cast(v - 1, tf.float32), "bad")).make_one_shot_iterator()
-    )
-    value = iterator.get_next()
+def test_after_a_failing_element_come_the_others() -> None:
+    dataset = D.range(4).map(lambda v: tf.check_numerics(1.0 / tf.cast(v - 1, tf.float32), "bad"))
+    value = dataset.make_one_shot_iterator().get_next()
     with tf.Session() as sess:
         assert sess.run(value) == -1.0
         with pytest.raises(tf.errors.InvalidArgumentError, match="bad"):
             sess.run(value)
+        assert [sess.run(value), sess.run(value)] == [1.0, 0.5]
+    assert elements(dataset.apply(tf.data.experimental.ignore_errors())) == [-1.0, 1.0, 0.5]
 
 
 def test_names_in_functions_do_not_count_outside() -> None:

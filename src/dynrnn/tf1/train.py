@@ -30,6 +30,7 @@ from dynrnn.tf1.optimizers import (
     ProximalGradientDescentOptimizer,
     RMSPropOptimizer,
 )
+from dynrnn.tf1.queues import queue_runner
 from dynrnn.tf1.queues.batching import (
     batch,
     batch_join,
@@ -140,6 +141,7 @@ __all__ = [
     "piecewise_constant",
     "piecewise_constant_decay",
     "polynomial_decay",
+    "queue_runner",
     "range_input_producer",
     "shuffle_batch",
     "shuffle_batch_join",

@@ -195,7 +195,7 @@ def unbatch() -> Transformation:
 
 
 def ignore_errors() -> Transformation:
-    """The elements up to the first that fails."""
+    """The elements whose computation, by ``map``, does not fail."""
     return lambda dataset: Dataset(create("IgnoreErrorsDataset", [dataset.variant]), dataset.structure)
 
 

@@ -185,8 +185,8 @@ def _matching(patterns: np.ndarray) -> RunDataset:
 @_dataset("MapDataset", needs_run=True)
 def _map(run: Any, source: RunDataset, *captured: Any, body: Any) -> Iterator[Element]:
     program = body_program(body)
-    for element in source:
-        yield program(run, captured, element)
+    # unlike a generator, it goes on after a failure
+    return map(lambda element: program(run, captured, element), source)
 
 
 @_dataset("FilterDataset", needs_run=True)
@@ -241,11 +241,15 @@ def _unbatch(source: RunDataset) -> Iterator[Element]:
 
 @_dataset("IgnoreErrorsDataset")
 def _ignore_errors(source: RunDataset) -> Iterator[Element]:
-    # a generator that has failed is done; what comes after the failure is lost with it
-    try:
-        yield from source
-    except errors.OpError:
-        return
+    elements = iter(source)
+    while True:
+        try:
+            element = next(elements, None)
+        except errors.OpError:
+            continue
+        if element is None:
+            return
+        yield element
 
 
 # --- batches ----------------------------------------------------------------------------------------------------------
