@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -175,7 +176,12 @@ def test_many_threads_lose_nothing(session: Any) -> None:
     q = tf.FIFOQueue(4, tf.int32, shapes=[])
     value = tf.placeholder(tf.int32, [])
     put, out = q.enqueue(value), q.dequeue()
-    givers = [Waiting(lambda k=k: [session.run(put, {value: k * 100 + i}) for i in range(30)]) for k in range(3)]
+
+    def give(k: int) -> None:
+        for i in range(30):
+            session.run(put, {value: k * 100 + i})
+
+    givers = [Waiting(functools.partial(give, k)) for k in range(3)]
     takers = [Waiting(lambda: [int(session.run(out)) for _ in range(45)]) for _ in range(2)]
     for giver in givers:
         giver.done()
@@ -270,7 +276,12 @@ def test_the_first_failure_counts() -> None:
 def test_join_waits_for_threads_that_end_by_themselves() -> None:
     coord = tf.train.Coordinator()
     done: list[int] = []
-    thread = threading.Thread(target=lambda: (time.sleep(0.1), done.append(1)))
+
+    def work() -> None:
+        time.sleep(0.1)
+        done.append(1)
+
+    thread = threading.Thread(target=work)
     thread.start()
     coord.register_thread(thread)
     coord.join()

@@ -34,6 +34,13 @@ def test_checksums_of_the_standard() -> None:
     assert crc32c(bytes(range(32))) == 0x46DD794E and crc32c(b"") == 0
 
 
+def test_masks_are_those_that_tensorboard_reads() -> None:
+    from tensorboard.compat.tensorflow_stub import pywrap_tensorflow
+
+    for data in (b"", b"abc", bytes(100)):
+        assert masked_crc32c(data) == pywrap_tensorflow.masked_crc32c(data)
+
+
 @pytest.mark.parametrize("size", [8191, 8192, 8193, 16384, 30001, 65536 + 7])
 def test_long_data_take_the_lanes(size: int) -> None:
     data = np.random.bytes(size)

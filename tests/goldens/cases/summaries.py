@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from goldens.harness import Program, case, fixed
@@ -85,6 +86,10 @@ def scopes(tf: Any, np: Any) -> Any:
     return tf.summary.merge_all()
 
 
+def _histogram(numbers: list[float], tf: Any) -> Any:
+    return tf.summary.histogram("h", tf.constant(numbers, tf.float64))
+
+
 for _name, _values in {
     "positive": [1.0, 2.0, 3.0],
     "zeros": [0.0, 0.0],
@@ -94,7 +99,7 @@ for _name, _values in {
     "one": [7.0],
     "none": [],
 }.items():
-    row(f"histogram/{_name}", lambda tf, v=_values: tf.summary.histogram("h", tf.constant(v, tf.float64)))
+    row(f"histogram/{_name}", partial(_histogram, _values))
 row("histogram/many", lambda tf: tf.summary.histogram("h", values("histogram", 40, 7)))
 row("histogram/ints", lambda tf: tf.summary.histogram("h", tf.constant([3, -4, 100, 3])))
 row("histogram/family", lambda tf: tf.summary.histogram("h", [1.0], family="f"))
