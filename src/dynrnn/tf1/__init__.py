@@ -9,10 +9,12 @@ from dynrnn.tf1 import (
     array_ops,
     bitwise,
     contrib,
+    data,
     flags,
     gfile,
     init_ops,
     initializers,
+    io,
     layers,
     linalg,
     logging,
@@ -23,12 +25,14 @@ from dynrnn.tf1 import (
     melt,
     nest,
     nn,
+    python_io,
     random,
     random_ops,
     rnn_cell,
     sparse,
     string_ops,
     strings,
+    summary,
     train,
 )
 from dynrnn.tf1._install import install, uninstall
@@ -79,11 +83,24 @@ from dynrnn.tf1.core.tensor_shape import Dimension, TensorShape
 from dynrnn.tf1.core.variable_scope import *
 from dynrnn.tf1.core.variables import *
 from dynrnn.tf1.debug_ops import Assert, Print, check_numerics, verify_tensor_all_finite
+from dynrnn.tf1.file_ops import matching_files, read_file, write_file
 from dynrnn.tf1.framework_ops import *
 from dynrnn.tf1.functional_ops import *
 from dynrnn.tf1.optimizers import AggregationMethod
+from dynrnn.tf1.parsing_ops import *
+from dynrnn.tf1.queues.producers import count_up_to
+from dynrnn.tf1.queues.queues import FIFOQueue, PaddingFIFOQueue, QueueBase, RandomShuffleQueue
+from dynrnn.tf1.queues.readers import (
+    FixedLengthRecordReader,
+    IdentityReader,
+    ReaderBase,
+    TextLineReader,
+    TFRecordReader,
+    WholeFileReader,
+)
 from dynrnn.tf1.script_ops import py_func
 from dynrnn.tf1.sparse_ops import *
+from dynrnn.tf1.summary.old_names import *
 from dynrnn.tf1.tensor_array import TensorArray
 
 # functions whose TensorFlow names are Python's (range, slice, abs) have other names in their modules
@@ -92,4 +109,4 @@ for _module in (array_ops, math_ops, random_ops, init_ops, string_ops):
 
 newaxis = None
 __version__ = VERSION = "1.15.0"
-__getattr__ = missing(__name__, globals())
+__getattr__ = missing(__name__, globals(), later=summary.MESSAGES)

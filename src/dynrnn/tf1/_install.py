@@ -235,6 +235,8 @@ def install() -> None:
         )
     if _installed:
         return
+    # tensorboard would otherwise take what is named tensorflow for TensorFlow
+    sys.modules.setdefault("tensorboard.compat.notf", ModuleType("tensorboard.compat.notf"))
     front = AliasFinder("tensorflow", "dynrnn.tf1", ALIASES, "tf")
     back = AliasFinder("melt", "dynrnn.tf1.melt", {}, "melt")
     sys.meta_path.insert(0, front)

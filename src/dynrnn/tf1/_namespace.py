@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable, Mapping
 from difflib import SequenceMatcher, get_close_matches
 from types import ModuleType
@@ -56,9 +57,6 @@ _INSTEAD = {
 _NOT_YET = {
     "checkpoints are": "tf.train.Saver tf.train.latest_checkpoint tf.train.get_checkpoint_state "
     "tf.train.import_meta_graph",
-    "summaries are": "tf.summary tf.Summary",
-    "input pipelines are": "tf.data tf.train.Coordinator tf.train.start_queue_runners tf.FIFOQueue tf.TFRecordReader",
-    "supervised sessions are": "tf.train.Supervisor tf.train.MonitoredTrainingSession",
     "metrics are": "tf.metrics",
     "image functions are": "tf.image",
 }
@@ -99,7 +97,10 @@ def _older_home(place: str) -> ModuleType | None:
 
 
 def missing(
-    module_name: str, public_names: Iterable[str], hints: Mapping[str, str] | None = None
+    module_name: str,
+    public_names: Iterable[str],
+    hints: Mapping[str, str] | None = None,
+    later: Mapping[str, str] | None = None,
 ) -> Callable[[str], Any]:
     """A ``__getattr__`` for a namespace module, raising an ``AttributeError`` that says what is there instead.
 
@@ -111,6 +112,7 @@ def missing(
         public_names: the names it has. A mapping (the module's ``globals()``) is read at the time of the error: its
             ``__all__`` if it has one, else its names without a leading underscore.
         hints: what to say of certain names (``{"tf.nn.foo": "use ..."}``), besides :data:`HINTS`.
+        later: names whose modules are imported when they are first asked for (``{"Foo": "package.module:Foo"}``).
     """
     shown = "tf" + module_name[len(_ROOT) :] if module_name.split(".")[:2] == _ROOT.split(".") else module_name
     known = {**HINTS, **(hints or {})}
@@ -118,6 +120,9 @@ def missing(
     def __getattr__(name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(f"module {module_name!r} has no attribute {name!r}")
+        if later and name in later:
+            module, _, attribute = later[name].partition(":")
+            return getattr(importlib.import_module(module), attribute)
         module = _older_home(f"{module_name}.{name}"[len(_ROOT) + 1 :]) if shown != module_name else None
         if module is not None:
             return module

@@ -42,7 +42,8 @@ def _py_func(*values: Any, function: Callable[..., Any], types: tuple[DType, ...
 
 
 def _checked(item: Any, dtype: DType, index: int) -> Any:
-    array = np.asarray(item)
+    # numpy's own byte strings lose zeros at their ends
+    array = np.asarray(item, object if isinstance(item, bytes) else None)
     found = as_dtype(array.dtype)
     # Python numbers take the type asked for; an array must have it
     if found != dtype and isinstance(item, (np.ndarray, np.generic)):

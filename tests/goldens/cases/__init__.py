@@ -27,4 +27,8 @@ MODULES = (
     "contrib",
     "legacy",
     "sampled",
+    "summaries",
+    "examples",
+    "queues",
+    "datasets",
 )

@@ -83,6 +83,11 @@ def _as_array(value: Any, dtype: DType | None) -> np.ndarray:
         value = [v.value if isinstance(v, Dimension) else v for v in value]
         if not value:
             return np.zeros([0], dtype=np.float32 if dtype is None else dtype.as_numpy_dtype)
+    if isinstance(value, bytes):
+        # numpy's own byte strings lose zeros at their ends
+        single = np.empty([], object)
+        single[()] = value
+        return single
     try:
         array = np.asarray(value)
     except ValueError as error:

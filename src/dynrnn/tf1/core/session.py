@@ -40,8 +40,26 @@ class Run:
         self.variables: dict[Any, torch.Tensor] = {}
         self._generators: dict[Any, torch.Generator] = {}
         self.state: dict[Any, Any] = {}
+        self._cancelled = False
         # held while a variable is read, changed and written: sessions are run from several threads
         self.lock = threading.RLock()
+
+    def resource(self, key: Any, make: Callable[[], Any]) -> Any:
+        """The state of one operation, such as a queue; made when it is first asked for."""
+        with self.lock:
+            if self._cancelled:
+                raise errors.CancelledError(None, None, "the session was closed")
+            if key not in self.state:
+                self.state[key] = make()
+            return self.state[key]
+
+    def cancel(self) -> None:
+        """Wake up the kernels that wait for something: the session is being closed."""
+        with self.lock:
+            self._cancelled = True
+            waited_for = [item for item in self.state.values() if hasattr(item, "cancel")]
+        for item in waited_for:
+            item.cancel()
 
     def generator(self, key: Any, seeds: tuple[int | None, int | None]) -> torch.Generator:
         """The generator of one random operation; it goes on from run to run.
@@ -106,6 +124,7 @@ class BaseSession:
     def close(self) -> None:
         """Free the variables' values; a closed session runs nothing."""
         self._closed = True
+        self._run.cancel()
         self._run = Run(self)
         self._plans.clear()
 

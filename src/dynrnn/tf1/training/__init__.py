@@ -1,0 +1,1 @@
+"""Sessions that look after themselves: supervisors, monitored sessions and their hooks."""
