@@ -9,7 +9,7 @@ that is read is checked; a damaged file is a `CheckpointError`, never other valu
 """
 
 from dynrnn.checkpoint.bundle import BundleReader, BundleWriter, write_checkpoint
-from dynrnn.checkpoint.errors import CheckpointError, TensorNotFoundError
+from dynrnn.checkpoint.errors import CheckpointError, MissingDataFileError, TensorNotFoundError
 from dynrnn.checkpoint.reader import Reader, TensorInfo, checkpoint_exists, open_checkpoint
 from dynrnn.checkpoint.version1 import Version1Reader, write_version_1
 
@@ -17,6 +17,7 @@ __all__ = [
     "BundleReader",
     "BundleWriter",
     "CheckpointError",
+    "MissingDataFileError",
     "Reader",
     "TensorInfo",
     "TensorNotFoundError",

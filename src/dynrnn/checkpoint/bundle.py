@@ -24,7 +24,7 @@ import numpy as np
 from dynrnn.checkpoint import files, slices, strings
 from dynrnn.checkpoint.crc32c import crc32c, mask
 from dynrnn.checkpoint.dtypes import BFLOAT16, STRING, Kind, by_name, kind_of, to_bfloat16
-from dynrnn.checkpoint.errors import CheckpointError
+from dynrnn.checkpoint.errors import CheckpointError, MissingDataFileError
 from dynrnn.checkpoint.protos import Entry, Header
 from dynrnn.checkpoint.reader import Reader, TensorInfo, read_file
 from dynrnn.checkpoint.slices import Slice
@@ -94,16 +94,14 @@ class BundleReader(Reader):
             with open(path, "rb") as file:
                 there = os.fstat(file.fileno()).st_size
                 if entry.offset + entry.size > there:
-                    raise CheckpointError(
-                        f"{path} ends at {there}, the tensor is {entry.size} bytes at {entry.offset}"
-                    )
+                    raise CheckpointError(f"{path} ends at {there}, the tensor is {entry.size} bytes at {entry.offset}")
                 file.seek(entry.offset)
                 if kind is STRING:
                     data = memoryview(file.read(entry.size))
                 else:
                     values = np.fromfile(file, np.uint8, entry.size)
         except FileNotFoundError:
-            raise CheckpointError(f"the data file {path} is missing") from None
+            raise MissingDataFileError(f"{path}; No such file or directory") from None
         if kind is STRING:
             array, crc = strings.decode(data, entry.shape, entry.elements, self._header.big_endian)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CheckpointError", "TensorNotFoundError"]
+__all__ = ["CheckpointError", "MissingDataFileError", "TensorNotFoundError"]
 
 
 class CheckpointError(ValueError):
@@ -14,3 +14,7 @@ class TensorNotFoundError(CheckpointError, KeyError):
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
+
+
+class MissingDataFileError(CheckpointError, FileNotFoundError):
+    """A data file that an index speaks of is not there."""

@@ -87,14 +87,13 @@ class Reader(Mapping[str, np.ndarray]):
         info = self.info(name)
         wanted = full(len(info.shape)) if part is None else part
         try:
+            bounds(wanted, info.shape)
             if not info.parts:
                 whole = self._stored(name, full(len(info.shape)), info)
                 return whole if part is None else whole[_index(wanted, info.shape)].copy()
             return self._assembled(info, wanted)
         except CheckpointError as error:
-            if isinstance(error, TensorNotFoundError):
-                raise
-            raise CheckpointError(f"{self.prefix}: tensor {name!r}: {error}") from None
+            raise type(error)(f"{self.prefix}: tensor {name!r}: {error}") from None
 
     def _assembled(self, info: TensorInfo, wanted: Slice) -> np.ndarray:
         """The part ``wanted`` of a tensor that is stored in parts."""

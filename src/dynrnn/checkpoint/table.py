@@ -45,7 +45,10 @@ def read_table(data: bytes) -> list[tuple[bytes, memoryview]]:
     """
     view = memoryview(data)
     if not is_table(data):
-        raise CheckpointError("not an sstable (bad magic number)")
+        raise CheckpointError(
+            "not an sstable (bad magic number): perhaps your file is in a different file format and you need to use a "
+            "different restore operator?"
+        )
     footer = view[-FOOTER_SIZE:-8]
     blocks_end = len(view) - FOOTER_SIZE
     meta_at, meta_size, at = _handle(footer, 0)

@@ -54,8 +54,6 @@ _INSTEAD = {
     "tf.python": "import it: import tensorflow.python...",
 }
 _NOT_YET = {
-    "checkpoints are": "tf.train.Saver tf.train.latest_checkpoint tf.train.get_checkpoint_state "
-    "tf.train.import_meta_graph",
     "summaries are": "tf.summary tf.Summary",
     "input pipelines are": "tf.data tf.train.Coordinator tf.train.start_queue_runners tf.FIFOQueue tf.TFRecordReader",
     "supervised sessions are": "tf.train.Supervisor tf.train.MonitoredTrainingSession",

@@ -63,6 +63,7 @@ class GraphKeys:
     MOVING_AVERAGE_VARIABLES = "moving_average_variables"
     REGULARIZATION_LOSSES = "regularization_losses"
     CONCATENATED_VARIABLES = "concatenated_variables"
+    SAVEABLE_OBJECTS = "saveable_objects"
     SAVERS = "savers"
     WEIGHTS = "weights"
     BIASES = "biases"
@@ -165,6 +166,41 @@ def _no_op() -> tuple[()]:
 # --- the class ------------------------------------------------------------------------------------------------------
 
 
+class SaveSliceInfo:
+    """Of which tensor of a checkpoint a variable is a part.
+
+    Args:
+        full_name: the name of the whole in a checkpoint.
+        full_shape: its shape.
+        var_offset: where the part begins, for each dimension.
+        var_shape: the shape of the part.
+    """
+
+    def __init__(
+        self, full_name: Any = None, full_shape: Any = None, var_offset: Any = None, var_shape: Any = None
+    ) -> None:
+        self.full_name = full_name
+        self.full_shape = [int(size) for size in full_shape]
+        self.var_offset = [int(start) for start in var_offset]
+        self.var_shape = [int(size) for size in var_shape]
+        if not len(self.full_shape) == len(self.var_offset) == len(self.var_shape):
+            raise ValueError(
+                f"expected full_shape, var_offset and var_shape to have one length, got {full_shape}, {var_offset}, "
+                f"{var_shape}"
+            )
+
+    @property
+    def spec(self) -> str:
+        """TensorFlow's text for it: ``"100 5 0,34:0,5"``."""
+        shape = " ".join(str(size) for size in self.full_shape)
+        return f"{shape} " + ":".join(f"{a},{n}" for a, n in zip(self.var_offset, self.var_shape, strict=True))
+
+    @property
+    def part(self) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
+        """The shape of the whole, and start and length of the part in each dimension."""
+        return tuple(self.full_shape), tuple(zip(self.var_offset, self.var_shape, strict=True))
+
+
 class Variable(Operators):
     """A variable of the default graph.
 
@@ -183,6 +219,8 @@ class Variable(Operators):
 
     # numpy arrays on the left of an operator leave it to this class
     __array_priority__ = 100
+
+    SaveSliceInfo = SaveSliceInfo
 
     def __init__(
         self,
@@ -211,7 +249,7 @@ class Variable(Operators):
             )
         self._trainable = True if trainable is None else bool(trainable)
         self.constraint = constraint
-        self._save_slice_info: Any = None
+        self._save_slice_info: SaveSliceInfo | None = None
         graph = get_default_graph()
         self._graph = graph
         with graph.outside(), name_scope(name, "Variable") as scope:
@@ -378,6 +416,18 @@ class Variable(Operators):
                 f"cannot load a value of shape {tuple(made.shape)} into {self.name} of shape {self._shape}"
             )
         store(session._run, self, made)
+
+    def begin_with(self, value: Tensor) -> None:
+        """Let ``value`` be the initial value from now on."""
+        self._initial_value = self._safe_initial_value = value
+        with get_default_graph().outside():
+            self._initializer_op = self.assign(value).op
+
+    def _set_save_slice_info(self, save_slice_info: SaveSliceInfo) -> None:
+        self._save_slice_info = save_slice_info
+
+    def _get_save_slice_info(self) -> SaveSliceInfo | None:
+        return self._save_slice_info
 
     # --- as a tensor --------------------------------------------------------------------------------------------------
 
