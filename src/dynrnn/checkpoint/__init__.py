@@ -9,6 +9,8 @@ that is read is checked; a damaged file is a `CheckpointError`, never other valu
 """
 
 from dynrnn.checkpoint.bundle import BundleReader, BundleWriter, write_checkpoint
+from dynrnn.checkpoint.cells import load_cell, save_cell
+from dynrnn.checkpoint.convert import from_safetensors, to_safetensors
 from dynrnn.checkpoint.errors import CheckpointError, MissingDataFileError, TensorNotFoundError
 from dynrnn.checkpoint.reader import Reader, TensorInfo, checkpoint_exists, open_checkpoint
 from dynrnn.checkpoint.version1 import Version1Reader, write_version_1
@@ -23,7 +25,11 @@ __all__ = [
     "TensorNotFoundError",
     "Version1Reader",
     "checkpoint_exists",
+    "from_safetensors",
+    "load_cell",
     "open_checkpoint",
+    "save_cell",
+    "to_safetensors",
     "write_checkpoint",
     "write_version_1",
 ]

@@ -6,7 +6,7 @@ file: an int for wire types 0, 1 and 5 (fixed widths are unsigned), a ``memoryvi
 
 from __future__ import annotations
 
-from typing import Any, Union
+from typing import Any
 
 from dynrnn.checkpoint.errors import CheckpointError
 
@@ -25,7 +25,7 @@ __all__ = [
     "varints",
 ]
 
-Value = Union[int, memoryview]
+Value = int | memoryview
 Fields = list[tuple[int, Value]]
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5

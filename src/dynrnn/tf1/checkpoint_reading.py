@@ -170,7 +170,7 @@ def _begin_with(path: str, name: str, variable: Any, shapes: Mapping[str, list[i
             )
         graph = var.graph
         with graph.as_default(), graph.outside(), graph.name_scope(None):
-            value = restore_op(path, name, var.dtype, info and info.part, "checkpoint_initializer")
+            value = restore_op(path, name, var.dtype, None if info is None else info.part, "checkpoint_initializer")
             value.set_shape(var.shape)
             var.begin_with(value)
         logging.debug("Initialize variable %s from checkpoint %s with %s", var.name, shown, name)

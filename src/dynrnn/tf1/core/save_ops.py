@@ -86,7 +86,8 @@ def _stored(value: Any) -> tuple[Any, str | None]:
 
 
 def _path_of(value: Any) -> str:
-    return os.fsdecode(np.asarray(value, object)[()])
+    text: Any = np.asarray(value, object)[()]
+    return os.fsdecode(text)
 
 
 @register("SaveV2", lambda inputs, attrs: [], differentiable=False, stateful=True)

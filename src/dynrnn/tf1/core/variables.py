@@ -196,7 +196,7 @@ class SaveSliceInfo:
         return f"{shape} " + ":".join(f"{a},{n}" for a, n in zip(self.var_offset, self.var_shape, strict=True))
 
     @property
-    def part(self) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
+    def part(self) -> tuple[tuple[int, ...], tuple[tuple[int, int] | None, ...]]:
         """The shape of the whole, and start and length of the part in each dimension."""
         return tuple(self.full_shape), tuple(zip(self.var_offset, self.var_shape, strict=True))
 
@@ -423,10 +423,10 @@ class Variable(Operators):
         with get_default_graph().outside():
             self._initializer_op = self.assign(value).op
 
-    def _set_save_slice_info(self, save_slice_info: SaveSliceInfo) -> None:
+    def _set_save_slice_info(self, save_slice_info: Any) -> None:
         self._save_slice_info = save_slice_info
 
-    def _get_save_slice_info(self) -> SaveSliceInfo | None:
+    def _get_save_slice_info(self) -> Any:
         return self._save_slice_info
 
     # --- as a tensor --------------------------------------------------------------------------------------------------
