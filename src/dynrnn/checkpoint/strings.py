@@ -44,13 +44,11 @@ def encode(items: list[bytes]) -> tuple[bytes, int]:
 
 def decode(data: memoryview, shape: tuple[int, ...], count: int, big_endian: bool) -> tuple[np.ndarray, int]:
     """The array of ``count`` strings in ``data``, and the CRC of what was read (not masked)."""
-    result = np.empty(count, object)
-    if not len(data):
-        if count:
-            raise CheckpointError(f"{count} strings cannot be in 0 bytes")
-        return result.reshape(shape), 0
+    if not len(data) and not count:
+        return np.empty(shape, object), 0
     if count > len(data) - 4:
         raise CheckpointError(f"{count} strings cannot be in {len(data)} bytes")
+    result = np.empty(count, object)
     lengths, at = [], 0
     for _ in range(count):
         length, at = read_varint(data, at)

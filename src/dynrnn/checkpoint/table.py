@@ -29,7 +29,7 @@ _BLOCK_SIZE = 262144
 # Keys are stored without what they share with the one before, so a small block could stand for endless keys. Real
 # writers share within 16 entries.
 _KEY_LIMIT = 1 << 20
-_KEYS_PER_BYTE = 64
+_KEYS_PER_BYTE = 32
 
 
 def is_table(data: bytes) -> bool:
@@ -52,8 +52,10 @@ def read_table(data: bytes) -> list[tuple[bytes, memoryview]]:
     footer = view[-FOOTER_SIZE:-8]
     blocks_end = len(view) - FOOTER_SIZE
     meta_at, meta_size, at = _handle(footer, 0)
-    index_at, index_size, at = _handle(footer, at)
-    if any(footer[at:]):
+    index_at, index_size, _ = _handle(footer, at)
+    # the one part without a checksum, so it must be what a writer makes, to the bit
+    handles = varint(meta_at) + varint(meta_size) + varint(index_at) + varint(index_size)
+    if bytes(footer) != handles + bytes(len(footer) - len(handles)):
         raise CheckpointError("the footer of the table was changed")
     list(_entries(_block(view, meta_at, meta_size, blocks_end)))
     result: list[tuple[bytes, memoryview]] = []
