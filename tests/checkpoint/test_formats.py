@@ -165,7 +165,8 @@ def compress(data: bytes, form: int) -> bytes:
 
 @pytest.mark.parametrize("form", [1, 2, 3])
 @pytest.mark.parametrize(
-    "data", [b"", b"a", b"abcabcabcabcabcabc" * 9, b"\0" * 500, bytes(range(256)), b"rnn/cell_0/kernelrnn/cell_1/kernel"]
+    "data",
+    [b"", b"a", b"abcabcabcabcabcabc" * 9, b"\0" * 500, bytes(range(256)), b"rnn/cell_0/kernelrnn/cell_1/kernel"],
 )
 def test_snappy(form: int, data: bytes) -> None:
     assert snappy.decompress(compress(data, form)) == data
@@ -224,14 +225,16 @@ def test_states_are_read_as_written(path: str, paths: list[str], times: list[flo
 
 
 def test_states_by_other_writers() -> None:
-    text = "# made by hand\nmodel_checkpoint_path: 'a\\x41\\101' \"b\\n\"; all_model_checkpoint_paths:\"c\" "
+    text = '# made by hand\nmodel_checkpoint_path: \'a\\x41\\101\' "b\\n"; all_model_checkpoint_paths:"c" '
     assert parse(text + "last_preserved_timestamp: 1.5e3") == State("aAAb\n", ["c"], [], 1500.0)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["x", "model_checkpoint_path", "model_checkpoint_path:", "model_checkpoint_path: 3", 'model_checkpoint_path "a"']
-    + ['unknown: "a"', 'model_checkpoint_path: "a', "last_preserved_timestamp: 1.2.3", "\0", "{"],
+    [
+        *("x", "model_checkpoint_path", "model_checkpoint_path:", "model_checkpoint_path: 3", "\0", "{"),
+        *('model_checkpoint_path "a"', 'unknown: "a"', 'model_checkpoint_path: "a', "last_preserved_timestamp: 1.2.3"),
+    ],
 )
 def test_no_states(text: str) -> None:
     with pytest.raises(CheckpointError):

@@ -176,5 +176,5 @@ def test_where_a_checkpoint_is_found(tmp_path: Path) -> None:
 def test_a_name_that_is_not_there() -> None:
     reader = golden("dtypes")
     assert reader.get("nothing") is None and "nothing" not in reader
-    with pytest.raises(checkpoint.TensorNotFoundError, match="^Key nothing not found in checkpoint$"):
+    with pytest.raises(checkpoint.TensorNotFoundError, match=r"^Key nothing not found in checkpoint$"):
         reader["nothing"]

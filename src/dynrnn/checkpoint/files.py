@@ -86,7 +86,10 @@ def remove(path: str) -> None:
 
 def remove_leftovers(prefix: str) -> None:
     """Remove the temporary files that killed programs left of this checkpoint."""
-    for path in glob.glob(glob.escape(prefix) + f"*{_SUFFIX}*"):
+    for path in glob.glob(glob.escape(prefix) + f".*{_SUFFIX}*"):
+        ending = path[len(prefix) :].partition(_SUFFIX)[0]
+        if ending != ".index" and not ending.startswith(".data-"):
+            continue
         with contextlib.suppress(OSError):
             if time.time() - os.stat(path).st_mtime > _A_DAY:
                 os.remove(path)

@@ -22,6 +22,7 @@ from dynrnn.tf1.checkpoint_management import (
 )
 from dynrnn.tf1.core import errors
 from dynrnn.tf1.core.control_flow import group
+from dynrnn.tf1.core.convert import constant
 from dynrnn.tf1.core.graph import get_default_graph, name_scope
 from dynrnn.tf1.core.session import BaseSession
 from dynrnn.tf1.core.variables import GraphKeys, Variable
@@ -139,7 +140,8 @@ class Saver:
 
         graph = get_default_graph()
         with name_scope(self._name, "save", [saveable.op for saveable in saveables]):
-            inner = placeholder_with_default(self._filename or "model", [], name="filename")
+            default = constant(self._filename or "model", name="filename/input")
+            inner = placeholder_with_default(default, [], name="filename")
             filename = placeholder_with_default(inner, [], name="Const")
             specs = [spec for saveable in saveables for spec in saveable.specs]
             kind, op_name = ("SaveV2", "SaveV2") if self._write_version == SaverDef.V2 else ("SaveSlices", "save")

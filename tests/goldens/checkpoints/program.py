@@ -17,7 +17,10 @@ def train(tf: Any, np: Any, steps: int, save: str | None = None, restore: str | 
     state = np.random.RandomState(1)
     inputs, lengths = state.rand(6, 5, 2).astype(np.float32), np.array([5, 3, 0, 1, 5, 2], np.int32)
     target = np.array([row[:n].sum() for row, n in zip(inputs, lengths, strict=True)], np.float32)
-    x, n, y = (tf.placeholder(kind, shape) for kind, shape in ((tf.float32, [None, 5, 2]), (tf.int32, [None]), (tf.float32, [None])))
+    x, n, y = (
+        tf.placeholder(kind, shape)
+        for kind, shape in ((tf.float32, [None, 5, 2]), (tf.int32, [None]), (tf.float32, [None]))
+    )
     step = tf.train.get_or_create_global_step()
     cell = tf.nn.rnn_cell.LSTMCell(4, use_peepholes=True, initializer=tf.zeros_initializer())
     _, final = tf.nn.dynamic_rnn(cell, x, sequence_length=n, dtype=tf.float32)
