@@ -108,7 +108,7 @@ def test_cells_that_do_not_fit(tmp_path: Path) -> None:
         checkpoint.load_cell(cells.LSTMCell(4), lstm, "rnn")
     with pytest.raises(checkpoint.CheckpointError, match="does not fit the cell"):
         checkpoint.load_cell(cells.LSTMCell(5, use_peepholes=True, input_size=2), lstm, "rnn")
-    with pytest.raises(ValueError, match="expected one scope 'gru_cell' in .*, found none"):
+    with pytest.raises(ValueError, match=r"expected one scope 'gru_cell' in .*, found none"):
         checkpoint.load_cell(cells.GRUCell(4), lstm)
     with pytest.raises(TypeError, match="expected a cell"):
         checkpoint.load_cell("lstm", lstm)
@@ -117,7 +117,7 @@ def test_cells_that_do_not_fit(tmp_path: Path) -> None:
     with checkpoint.BundleWriter(tmp_path / "two") as writer:
         for name in ("a", "b"):
             writer.add(f"{name}/gru_cell/gates/kernel", np.zeros((3, 2)))
-    with pytest.raises(ValueError, match="found 'a/gru_cell', 'b/gru_cell'; say which"):
+    with pytest.raises(ValueError, match=r"found .a/gru_cell., .b/gru_cell.; say which"):
         checkpoint.load_cell(cells.GRUCell(1), tmp_path / "two")
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from dynrnn.checkpoint import files
 from dynrnn.tf1 import logging
 from dynrnn.tf1.checkpoint_management import (
     checkpoint_exists,
@@ -24,8 +25,10 @@ from dynrnn.tf1.core import errors
 from dynrnn.tf1.core.control_flow import group
 from dynrnn.tf1.core.convert import constant
 from dynrnn.tf1.core.graph import get_default_graph, name_scope
+from dynrnn.tf1.core.graph_io import UnwritableGraphError
 from dynrnn.tf1.core.session import BaseSession
 from dynrnn.tf1.core.variables import GraphKeys, Variable
+from dynrnn.tf1.meta_graph import export_meta_graph, graph_bytes
 from dynrnn.tf1.save_specs import BaseSaverBuilder, SaveableObject, SaverDef, saveables_of
 
 __all__ = ["Saver"]
@@ -99,6 +102,7 @@ class Saver:
         self._filename = filename
         self._is_built = self._is_empty = False
         self.saver_def = saver_def
+        self._graph_bytes: tuple[int, bytes | None] | None = None
         self._last_checkpoints: list[tuple[str, float]] = []
         self._to_be_deleted: list[tuple[str, float]] = []
         self._next_checkpoint_time = time.time() + keep_checkpoint_every_n_hours * 3600
@@ -300,7 +304,17 @@ class Saver:
         return f"{number:08d}" if self._pad_step_number else str(number)
 
     def _write_graph(self, sess: Any, path: str) -> None:
-        """Write the graph beside the checkpoint."""
+        """Write the graph beside the checkpoint; a graph that no file can hold is told of once."""
+        graph = sess.graph
+        if self._graph_bytes is None or self._graph_bytes[0] != graph.version:
+            try:
+                data = graph_bytes(graph, self.saver_def)
+            except UnwritableGraphError as error:
+                logging.warning("No %s is written: %s.", os.path.basename(path), error)
+                data = None
+            self._graph_bytes = graph.version, data
+        if self._graph_bytes[1] is not None:
+            files.replace(path, self._graph_bytes[1])
 
     def restore(self, sess: Any, save_path: str | None) -> None:
         """Give the variables the values that they have in a checkpoint; they need no initializers then.
@@ -337,8 +351,6 @@ class Saver:
 
     def export_meta_graph(self, filename: str | None = None, collection_list: Any = None, **kwargs: Any) -> Any:
         """Write the default graph to ``filename``, with this saver, see ``tf.train.export_meta_graph``."""
-        from dynrnn.tf1.meta_graph import export_meta_graph
-
         return export_meta_graph(filename, saver_def=self._definition(), collection_list=collection_list, **kwargs)
 
 

@@ -36,6 +36,7 @@ from dynrnn.tf1.learning_rate import (
     piecewise_constant_decay,
     polynomial_decay,
 )
+from dynrnn.tf1.meta_graph import export_meta_graph, import_meta_graph
 from dynrnn.tf1.moving_averages import ExponentialMovingAverage, assign_moving_average
 from dynrnn.tf1.optimizers import (
     AdadeltaOptimizer,
@@ -77,12 +78,14 @@ __all__ = [
     "cosine_decay",
     "create_global_step",
     "exponential_decay",
+    "export_meta_graph",
     "generate_checkpoint_state_proto",
     "get_checkpoint_mtimes",
     "get_checkpoint_state",
     "get_global_step",
     "get_or_create_global_step",
     "global_step",
+    "import_meta_graph",
     "init_from_checkpoint",
     "inverse_time_decay",
     "latest_checkpoint",
