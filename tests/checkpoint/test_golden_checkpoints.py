@@ -146,7 +146,7 @@ def test_sharded_version_1(tmp_path: Path) -> None:
 
 def test_bfloat16_is_rounded_to_the_nearest() -> None:
     # every float between two neighbours, against the definition in float64
-    numbers = np.float32([1.0, 1.00390625, 1.005, 1.01171875, -3.1415927, 1e-40, 3.4e38, np.inf, 0.0, -0.0])
+    numbers = np.array([1.0, 1.00390625, 1.005, 1.01171875, -3.1415927, 1e-40, 3.4e38, np.inf, 0.0, -0.0], np.float32)
     got = from_bfloat16(to_bfloat16(numbers)).astype(np.float64)
     grid = from_bfloat16(np.arange(1 << 16).astype(np.uint16))
     grid = grid[np.isfinite(grid)].astype(np.float64)
@@ -155,8 +155,8 @@ def test_bfloat16_is_rounded_to_the_nearest() -> None:
             assert np.isinf(number) or abs(number) > np.abs(grid).max()
         else:
             assert abs(rounded - number) == np.abs(grid - number).min()
-    assert to_bfloat16(np.float32([1.00390625]))[0] == 0x3F80 and to_bfloat16(np.float32([1.01171875]))[0] == 0x3F82
-    assert np.isnan(from_bfloat16(to_bfloat16(np.float32([np.nan])))).all()
+    assert to_bfloat16(np.array([1.00390625, 1.01171875], np.float32)).tolist() == [0x3F80, 0x3F82]
+    assert np.isnan(from_bfloat16(to_bfloat16(np.array([np.nan], np.float32)))).all()
 
 
 def test_where_a_checkpoint_is_found(tmp_path: Path) -> None:

@@ -135,9 +135,9 @@ def write(prefix: Path, entries: dict[bytes, bytes], data: bytes = bytes(64), he
     return open_checkpoint(prefix)
 
 
-def entry(shape: tuple[int, ...], size: int, offset: int = 0, kind: str = "float32", **more: int) -> bytes:
+def entry(shape: tuple[int, ...], size: int, offset: int = 0, kind: str = "float32", shard: int = 0) -> bytes:
     crc = mask(crc32c(bytes(max(0, min(size, 64)))))
-    return Entry(by_name(kind), shape, offset=offset, size=size, crc=crc, **more).encode()
+    return Entry(by_name(kind), shape, offset=offset, size=size, crc=crc, shard=shard).encode()
 
 
 @pytest.mark.usefixtures("little_memory")

@@ -66,7 +66,11 @@ def killed_while_saving(save: Callable[[Path, Callable[[int], None]], None], fol
         status = 1
         with contextlib.suppress(BaseException):
             os.close(source)
-            save(folder, lambda number: os.write(target, number.to_bytes(4, "little")) and None)
+
+            def report(number: int) -> None:
+                os.write(target, number.to_bytes(4, "little"))
+
+            save(folder, report)
         os._exit(status)
     os.close(target)
     told = os.read(source, 4)

@@ -13,7 +13,7 @@ import dynrnn.tf1 as tf
 from dynrnn import checkpoint
 
 GOLDENS = Path(__file__).resolve().parents[1] / "goldens" / "checkpoints"
-W, B, N = np.arange(6, dtype=np.float32).reshape(2, 3), np.float32([7, 8]), np.int64(5)
+W, B, N = np.arange(6, dtype=np.float32).reshape(2, 3), np.array([7, 8], np.float32), np.int64(5)
 
 
 @pytest.fixture(autouse=True)

@@ -39,7 +39,7 @@ def build() -> None:
     tf.identity(tf.cond(tf.equal(step, 3), lambda: x, lambda: x * 2), name="branch")
     tf.identity(tf.map_fn(lambda row: row * tf.cast(step, tf.float32), x), name="mapped")
     tf.constant(["a", "b"], name="text")
-    tf.constant(np.float64([np.nan, -0.0, 1e300]), name="doubles")
+    tf.constant(np.array([np.nan, -0.0, 1e300]), name="doubles")
     tf.constant([1.0, 2.5], tf.bfloat16, name="brains")
     tf.add_to_collection("results", logits)
     tf.add_to_collection("results", "a word")
@@ -76,7 +76,7 @@ def test_another_process_goes_on_to_the_same_bits() -> None:
             results = tf.get_collection("results")
             assert results[1:] == ["a word"] and session.run(results[0], feeds).shape == (2, 5)
             assert session.run("text:0").tolist() == [b"a", b"b"]
-            assert session.run("doubles:0").tobytes() == np.float64([np.nan, -0.0, 1e300]).tobytes()
+            assert session.run("doubles:0").tobytes() == np.array([np.nan, -0.0, 1e300]).tobytes()
             assert session.run("brains:0").tolist() == [1.0, 2.5]
             assert saver.save(session, "again", global_step=9) == "again-9"
             session.run(tf.global_variables_initializer())

@@ -115,7 +115,7 @@ def test_variables_in_parts_restore_whole(name: str) -> None:
 
 def test_parts_of_a_variable_are_saved_and_restored() -> None:
     values = np.arange(20, dtype=np.float32).reshape(10, 2)
-    parts = []
+    parts: list[Any] = []
     for at, size in ((0, 4), (4, 6)):
         part = tf.Variable(values[at : at + size], name=f"w/part_{len(parts)}")
         part._set_save_slice_info(tf.Variable.SaveSliceInfo("w", [10, 2], [at, 0], [size, 2]))
@@ -293,7 +293,7 @@ def test_objects_that_say_what_they_are() -> None:
     variables, session = session_with(w=[1.0, 2.0])
     builder = tf.train.BaseSaverBuilder
 
-    class Doubled(builder.SaveableObject):  # type: ignore[misc, name-defined]
+    class Doubled(builder.SaveableObject):  # type: ignore[name-defined]
         def __init__(self) -> None:
             tensor = tf.multiply(variables["w"], 2.0)
             super().__init__(tensor, [builder.SaveSpec(tensor, "", "doubled")], "doubled")

@@ -1,7 +1,7 @@
 """A graph as bytes, and back: operations, bodies, variables and collections.
 
 A file is the line ``dynrnn graph 1``, the masked CRC of the rest in eight hexadecimal digits, and a JSON document
-in which operations, bodies and variables are numbered and refer to each other by number. It holds data only: reading one
+where operations, bodies and variables are numbered and refer to each other by number. It holds data only: reading one
 runs nothing from it. What is code in a graph (``tf.py_func``) cannot be written.
 
 This is not TensorFlow's ``MetaGraphDef``: a loop is one node with a body here, and ``while/Enter``, ``while/Switch``
