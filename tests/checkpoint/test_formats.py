@@ -101,6 +101,26 @@ def test_keys_are_ordered_as_their_parts(a: tuple[bytes, int, int], b: tuple[byt
     assert (key(a) < key(b)) == (a < b) and (key(a) == key(b)) == (a == b)
 
 
+@pytest.mark.parametrize(
+    ("number", "octets"),  # as many leading one bits as bytes, the other way round for negative numbers
+    [
+        (0, "80"),
+        (63, "bf"),
+        (64, "c040"),
+        (8191, "dfff"),
+        (8192, "e02000"),
+        (2**63 - 1, "ffc07fffffffffffffff"),
+        (-1, "7f"),
+        (-64, "40"),
+        (-65, "3fbf"),
+        (-8192, "2000"),
+        (-(2**63), "003f8000000000000000"),
+    ],
+)
+def test_numbers_in_keys(number: int, octets: str) -> None:
+    assert key_of("x", ((number, 0),)).hex() == "00" + "780001" + "0101" + octets + "80"
+
+
 # --- tables -----------------------------------------------------------------------------------------------------------
 
 

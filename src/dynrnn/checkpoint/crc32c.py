@@ -1,7 +1,7 @@
 """CRC-32C (Castagnoli), the checksum of checkpoints, in numpy.
 
 A CRC is linear over GF(2): the remainder of a message is the sum of the remainders of its parts, each moved past the
-zeros that follow it. So a message is cut into lanes of `_LANE` bytes, whose remainders are computed side by side, two
+zeros that follow it. So a message is cut into lanes of `_LANE` bytes, whose remainders are computed side by side, four
 bytes a step; then neighbours are added in a tree, where moving past ``n`` zero bytes is one 32 x 32 matrix over GF(2),
 kept as four tables of 256. Zeros in front change nothing (the remainder starts from 0), so the first block is filled
 up with them; what the customary start value 0xffffffff adds is known from the length alone.
@@ -59,6 +59,13 @@ def _words() -> np.ndarray:
     return table[(first ^ (numbers >> 8)) & 255] ^ (first >> 8)
 
 
+@cache
+def _words_and_two_zeros() -> np.ndarray:
+    """The remainder of two bytes with two zero bytes behind them."""
+    words = _words()
+    return words[words & 0xFFFF] ^ (words >> 16)
+
+
 def _apply(columns: list[int], value: int) -> int:
     result = 0
     for bit in range(32):
@@ -102,11 +109,16 @@ def _moved(crcs: np.ndarray, power: int) -> np.ndarray:
 
 def _block(block: np.ndarray) -> int:
     """The remainder, from 0, of a block of ``_LANE << n`` bytes."""
-    words = _words()
-    columns = block.view("<u2").reshape(-1, _LANE // 2)
-    state = words[columns[:, 0]]
-    for column in range(1, _LANE // 2):
-        state = words[(state ^ columns[:, column]) & 0xFFFF] ^ (state >> 16)
+    first, second = _words_and_two_zeros(), _words()
+    columns = np.ascontiguousarray(block.view("<u4").reshape(-1, _LANE // 4).T)
+    lanes = columns.shape[1]
+    state, other, mixed = np.zeros(lanes, np.uint32), np.empty(lanes, np.uint32), np.empty(lanes, "<u4")
+    low, high = mixed.view("<u2")[0::2], mixed.view("<u2")[1::2]
+    for column in columns:
+        np.bitwise_xor(state, column, out=mixed)
+        np.take(first, low, out=state, mode="clip")
+        np.take(second, high, out=other, mode="clip")
+        np.bitwise_xor(state, other, out=state)
     power = _LANE.bit_length() - 1
     while len(state) > 1:
         state = _moved(state[0::2], power) ^ state[1::2]
