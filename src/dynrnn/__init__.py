@@ -3,11 +3,12 @@
     outputs, state = dynrnn.dynamic_rnn(cell, inputs, sequence_length=lengths)
 
 The drivers have TensorFlow's names and meaning of arguments and take torch tensors; `dynrnn.cells` holds the cells, any
-``torch.nn.Module`` or function with the same call is one too; `scan` is the primitive below everything. The TensorFlow
-1 face, for programs written with placeholders and sessions, is :mod:`dynrnn.tf1`.
+``torch.nn.Module`` or function with the same call is one too; `scan` is the primitive below everything; `checkpoint`
+reads and writes TensorFlow's checkpoints. The TensorFlow 1 face, for programs written with placeholders and sessions,
+is :mod:`dynrnn.tf1`.
 """
 
-from dynrnn import cells, seq2seq
+from dynrnn import cells, checkpoint, seq2seq
 from dynrnn._version import __version__
 from dynrnn.bidirectional import (
     bidirectional_dynamic_rnn,
@@ -28,6 +29,7 @@ __all__ = [
     "__version__",
     "bidirectional_dynamic_rnn",
     "cells",
+    "checkpoint",
     "dynamic_rnn",
     "explain",
     "raw_rnn",

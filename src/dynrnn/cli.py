@@ -2,7 +2,9 @@
 
 ``import tensorflow`` in the program is ``dynrnn.tf1``; everything else is as Python makes it: ``sys.argv``,
 ``sys.path[0]``, ``__file__``, ``__name__ == "__main__"``, the exit status, and a traceback that begins in the
-program. A process that the program starts afresh (``multiprocessing`` with the ``spawn`` method) is a plain Python
+program. ``dynrnn inspect`` and ``dynrnn convert`` are for checkpoints.
+
+A process that the program starts afresh (``multiprocessing`` with the ``spawn`` method) is a plain Python
 again.
 """
 
@@ -58,9 +60,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     run.add_argument("script", metavar="SCRIPT", help="the program's file")
     run.add_argument("-m", dest="module", metavar="MODULE", help="run a module found on sys.path, as `python -m` does")
+    _add_checkpoint_commands(commands)
     # The program's own words are cut off before argparse can take them for ours.
     if words[:1] != ["run"] or len(words) < 2:
-        parser.parse_args(words)
+        found = parser.parse_args(words)
+        if found.command != "run":
+            return _with_checkpoint(found)
         run.error("expected a SCRIPT")
     first, rest = words[1], words[2:]
     if first == "-m":
@@ -75,8 +80,65 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _fail(message: str, status: int) -> NoReturn:
-    print(f"dynrnn run: {message}", file=sys.stderr)
+def _add_checkpoint_commands(commands: Any) -> None:
+    inspect = commands.add_parser(
+        "inspect",
+        help="list what is in a TensorFlow checkpoint",
+        description="List names, types, shapes and sizes of what is in a TensorFlow checkpoint.",
+    )
+    inspect.add_argument("checkpoint", metavar="CHECKPOINT", help="its name (model.ckpt-100), or a folder: its latest")
+    inspect.add_argument("--check", action="store_true", help="read all values and hold them against their checksums")
+    convert = commands.add_parser(
+        "convert",
+        help="convert a checkpoint to a safetensors file or back",
+        description="Convert a TensorFlow checkpoint to a safetensors file, or such a file to a checkpoint.",
+    )
+    convert.add_argument("source", metavar="SOURCE", help="the checkpoint's name, or a file *.safetensors")
+    convert.add_argument("target", metavar="TARGET", help="a file *.safetensors, or the new checkpoint's name")
+    convert.add_argument("--skip", action="store_true", help="leave out strings and what else TARGET cannot hold")
+
+
+def _with_checkpoint(words: argparse.Namespace) -> int:
+    """``inspect`` and ``convert``."""
+    from dynrnn import checkpoint
+    from dynrnn.checkpoint import convert
+    from dynrnn.checkpoint.listing import describe
+
+    try:
+        if words.command == "inspect":
+            reader = checkpoint.open_checkpoint(words.checkpoint)
+            print(describe(reader))
+            if words.check:
+                for name in reader:
+                    reader.bits(name)
+                print("all checksums are right")
+            return 0
+        to_file, from_file = (word.endswith(".safetensors") for word in (words.target, words.source))
+        if to_file == from_file:
+            _fail("expected one of SOURCE and TARGET to end in .safetensors", 2, words.command)
+        if to_file:
+            left_out = convert.to_safetensors(words.source, words.target, words.skip)
+            for name in left_out:
+                print(f"left out: {name}")
+        else:
+            convert.from_safetensors(words.source, words.target)
+        print(f"wrote {words.target}")
+        return 0
+    except BrokenPipeError:
+        return _hang_up()
+    except (OSError, ValueError) as error:
+        text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.strerror else str(error)
+        _fail(text, 1, words.command)
+
+
+def _hang_up() -> int:
+    """Who reads the output has stopped: Python is not to complain of that at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+
+def _fail(message: str, status: int, command: str = "run") -> NoReturn:
+    print(f"dynrnn {command}: {message}", file=sys.stderr)
     sys.exit(status)
 
 

@@ -104,6 +104,7 @@ _GROUPS: list[tuple[tuple[str, ...], str, str]] = [
         "embedding_ops encoders initializers layers optimizers regularizers summaries utils",
     ),
     (("contrib.framework",), "contrib.framework.python.ops", "arg_scope ops variables"),
+    (("contrib.framework",), "contrib.framework.python.framework", "checkpoint_utils"),
     (("nest",), "contrib.framework", "nest"),
     (
         ("contrib.training",),

@@ -55,8 +55,6 @@ _INSTEAD = {
     "tf.python": "import it: import tensorflow.python...",
 }
 _NOT_YET = {
-    "checkpoints are": "tf.train.Saver tf.train.latest_checkpoint tf.train.get_checkpoint_state "
-    "tf.train.import_meta_graph",
     "metrics are": "tf.metrics",
     "image functions are": "tf.image",
 }

@@ -1,6 +1,25 @@
-"""``tf.train``: optimizers, learning rates, the global step, moving averages."""
+"""``tf.train``: optimizers, learning rates, the global step, moving averages, checkpoints."""
 
 from dynrnn.tf1._namespace import missing
+from dynrnn.tf1.checkpoint_management import (
+    CheckpointState,
+    checkpoint_exists,
+    generate_checkpoint_state_proto,
+    get_checkpoint_mtimes,
+    get_checkpoint_state,
+    latest_checkpoint,
+    remove_checkpoint,
+    update_checkpoint_state,
+)
+from dynrnn.tf1.checkpoint_reading import (
+    CheckpointReader,
+    NewCheckpointReader,
+    checkpoints_iterator,
+    init_from_checkpoint,
+    list_variables,
+    load_checkpoint,
+    load_variable,
+)
 from dynrnn.tf1.global_step import (
     assert_global_step,
     create_global_step,
@@ -17,6 +36,7 @@ from dynrnn.tf1.learning_rate import (
     piecewise_constant_decay,
     polynomial_decay,
 )
+from dynrnn.tf1.meta_graph import export_meta_graph, import_meta_graph
 from dynrnn.tf1.moving_averages import ExponentialMovingAverage, assign_moving_average
 from dynrnn.tf1.optimizers import (
     AdadeltaOptimizer,
@@ -51,6 +71,8 @@ from dynrnn.tf1.queues.producers import (
     string_input_producer,
 )
 from dynrnn.tf1.queues.queue_runner import QueueRunner, add_queue_runner, start_queue_runners
+from dynrnn.tf1.save_specs import BaseSaverBuilder, SaverDef
+from dynrnn.tf1.saver import Saver
 from dynrnn.tf1.training.hooks import (
     CheckpointSaverHook,
     CheckpointSaverListener,
@@ -82,8 +104,11 @@ __all__ = [
     "AdadeltaOptimizer",
     "AdagradOptimizer",
     "AdamOptimizer",
+    "BaseSaverBuilder",
+    "CheckpointReader",
     "CheckpointSaverHook",
     "CheckpointSaverListener",
+    "CheckpointState",
     "ChiefSessionCreator",
     "Coordinator",
     "ExponentialMovingAverage",
@@ -99,11 +124,14 @@ __all__ = [
     "MonitoredTrainingSession",
     "NanLossDuringTrainingError",
     "NanTensorHook",
+    "NewCheckpointReader",
     "Optimizer",
     "ProximalAdagradOptimizer",
     "ProximalGradientDescentOptimizer",
     "QueueRunner",
     "RMSPropOptimizer",
+    "Saver",
+    "SaverDef",
     "Scaffold",
     "SecondOrStepTimer",
     "SessionCreator",
@@ -123,15 +151,27 @@ __all__ = [
     "assign_moving_average",
     "batch",
     "batch_join",
+    "checkpoint_exists",
+    "checkpoints_iterator",
     "cosine_decay",
     "create_global_step",
     "exponential_decay",
+    "export_meta_graph",
+    "generate_checkpoint_state_proto",
+    "get_checkpoint_mtimes",
+    "get_checkpoint_state",
     "get_global_step",
     "get_or_create_global_step",
     "global_step",
+    "import_meta_graph",
+    "init_from_checkpoint",
     "input_producer",
     "inverse_time_decay",
+    "latest_checkpoint",
     "limit_epochs",
+    "list_variables",
+    "load_checkpoint",
+    "load_variable",
     "match_filenames_once",
     "maybe_batch",
     "maybe_batch_join",
@@ -143,11 +183,13 @@ __all__ = [
     "polynomial_decay",
     "queue_runner",
     "range_input_producer",
+    "remove_checkpoint",
     "shuffle_batch",
     "shuffle_batch_join",
     "slice_input_producer",
     "start_queue_runners",
     "string_input_producer",
+    "update_checkpoint_state",
 ]
 
 _MESSAGES = "BytesList Example Feature FeatureList FeatureLists Features FloatList Int64List SequenceExample"

@@ -1,4 +1,5 @@
-"""``tf.contrib.framework``: finding and making variables, the global step, argument scopes."""
+"""``tf.contrib.framework``: finding and making variables, the global step, argument scopes,
+values from checkpoints."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import Any
 from dynrnn.tf1 import nest
 from dynrnn.tf1._namespace import missing
 from dynrnn.tf1.check_ops import assert_same_float_dtype, assert_scalar
+from dynrnn.tf1.checkpoint_reading import init_from_checkpoint, list_variables, load_checkpoint, load_variable
 from dynrnn.tf1.contrib.arg_scope import (
     add_arg_scope,
     arg_scope,
@@ -16,6 +18,13 @@ from dynrnn.tf1.contrib.arg_scope import (
     arg_scoped_arguments,
     current_arg_scope,
     has_arg_scope,
+)
+from dynrnn.tf1.contrib.assigning import (
+    assign_from_checkpoint,
+    assign_from_checkpoint_fn,
+    assign_from_values,
+    assign_from_values_fn,
+    get_variable_full_name,
 )
 from dynrnn.tf1.core.build import is_symbolic
 from dynrnn.tf1.core.graph import get_default_graph
@@ -38,6 +47,10 @@ __all__ = [
     "assert_global_step",
     "assert_same_float_dtype",
     "assert_scalar",
+    "assign_from_checkpoint",
+    "assign_from_checkpoint_fn",
+    "assign_from_values",
+    "assign_from_values_fn",
     "create_global_step",
     "current_arg_scope",
     "filter_variables",
@@ -48,12 +61,17 @@ __all__ = [
     "get_or_create_global_step",
     "get_trainable_variables",
     "get_unique_variable",
+    "get_variable_full_name",
     "get_variables",
     "get_variables_by_name",
     "get_variables_by_suffix",
     "get_variables_to_restore",
     "has_arg_scope",
+    "init_from_checkpoint",
     "is_tensor",
+    "list_variables",
+    "load_checkpoint",
+    "load_variable",
     "local_variable",
     "model_variable",
     "nest",

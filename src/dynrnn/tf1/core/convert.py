@@ -66,7 +66,8 @@ def make_value(value: Any, dtype: DType | None = None) -> Any:
         raise TypeError(f"Expected {dtype.name}, got {wrong!r} of type '{type(wrong).__name__}' instead.")
     with np.errstate(over="ignore", invalid="ignore"):
         array = np.array(array, dtype=dtype.as_numpy_dtype, copy=True, order="C")
-    tensor = torch.from_numpy(array) if array.ndim else torch.tensor(array[()], dtype=dtype.torch_dtype)
+    # of one element: torch does not take every numpy scalar
+    tensor = torch.from_numpy(array) if array.ndim else torch.from_numpy(array.reshape(1)).reshape([])
     return tensor.to(dtype.torch_dtype)
 
 

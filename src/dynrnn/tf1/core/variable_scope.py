@@ -62,6 +62,11 @@ def _store(graph: Graph) -> _VariableStore:
     return graph.variable_store
 
 
+def variables_by_name(graph: Graph) -> dict[str, Variable]:
+    """The variables of ``graph`` that ``get_variable`` made, by their full names."""
+    return dict(_store(graph).variables)
+
+
 class VariableScope:
     """Where ``get_variable`` makes its variables: a name prefix and defaults."""
 

@@ -20,6 +20,7 @@ from dynrnn.tf1.core.dtypes import as_dtype
 from dynrnn.tf1.core.graph import Graph, Operation, get_default_graph, name_scope
 from dynrnn.tf1.core.operators import Operators
 from dynrnn.tf1.core.registry import Spec, register
+from dynrnn.tf1.core.slice_info import SaveSliceInfo
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.tensor_shape import TensorShape, as_shape
 
@@ -63,6 +64,7 @@ class GraphKeys:
     MOVING_AVERAGE_VARIABLES = "moving_average_variables"
     REGULARIZATION_LOSSES = "regularization_losses"
     CONCATENATED_VARIABLES = "concatenated_variables"
+    SAVEABLE_OBJECTS = "saveable_objects"
     SAVERS = "savers"
     WEIGHTS = "weights"
     BIASES = "biases"
@@ -184,6 +186,8 @@ class Variable(Operators):
     # numpy arrays on the left of an operator leave it to this class
     __array_priority__ = 100
 
+    SaveSliceInfo = SaveSliceInfo
+
     def __init__(
         self,
         initial_value: Any = None,
@@ -211,7 +215,7 @@ class Variable(Operators):
             )
         self._trainable = True if trainable is None else bool(trainable)
         self.constraint = constraint
-        self._save_slice_info: Any = None
+        self._save_slice_info: SaveSliceInfo | None = None
         graph = get_default_graph()
         self._graph = graph
         with graph.outside(), name_scope(name, "Variable") as scope:
@@ -378,6 +382,18 @@ class Variable(Operators):
                 f"cannot load a value of shape {tuple(made.shape)} into {self.name} of shape {self._shape}"
             )
         store(session._run, self, made)
+
+    def begin_with(self, value: Tensor) -> None:
+        """Let ``value`` be the initial value from now on."""
+        self._initial_value = self._safe_initial_value = value
+        with get_default_graph().outside():
+            self._initializer_op = self.assign(value).op
+
+    def _set_save_slice_info(self, save_slice_info: Any) -> None:
+        self._save_slice_info = save_slice_info
+
+    def _get_save_slice_info(self) -> Any:
+        return self._save_slice_info
 
     # --- as a tensor --------------------------------------------------------------------------------------------------
 

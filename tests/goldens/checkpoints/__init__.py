@@ -1,0 +1,1 @@
+"""Checkpoints made by TensorFlow; see make.py."""
