@@ -119,11 +119,11 @@ def missing(
         if name.startswith("__"):
             raise AttributeError(f"module {module_name!r} has no attribute {name!r}")
         if later and name in later:
-            module, _, attribute = later[name].partition(":")
-            return getattr(importlib.import_module(module), attribute)
-        module = _older_home(f"{module_name}.{name}"[len(_ROOT) + 1 :]) if shown != module_name else None
-        if module is not None:
-            return module
+            path, _, attribute = later[name].partition(":")
+            return getattr(importlib.import_module(path), attribute)
+        older = _older_home(f"{module_name}.{name}"[len(_ROOT) + 1 :]) if shown != module_name else None
+        if older is not None:
+            return older
         names = public_names
         if isinstance(names, Mapping):
             names = names.get("__all__") or names
