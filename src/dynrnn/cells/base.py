@@ -217,7 +217,7 @@ class RNNCell(torch.nn.Module, metaclass=_BuildAfterInit):
 
     # -- hooks ---------------------------------------------------------------------------------------------------------
 
-    def add_weight(self, name: str, shape: Any, initializer: Any = None, trainable: bool = True) -> Any:
+    def add_weight(self, name: str, shape: Any, initializer: Any = None, *, trainable: bool = True) -> Any:
         """Create a weight and make it an attribute of the cell.
 
         Args:
