@@ -185,8 +185,6 @@ class AttentionCellWrapper(CellWrapper):
             torch.sum(weights.attn_v * torch.tanh(torch.matmul(one, features) + hidden), dim=1, keepdim=True)
             for one in past
         ]
-        if len(past) == 1:
-            return past[0]
         shares = torch.split(torch.softmax(torch.cat(scores, 1), -1), 1, dim=1)
         attended = shares[0] * past[0]
         for share, one in zip(shares[1:], past[1:], strict=True):

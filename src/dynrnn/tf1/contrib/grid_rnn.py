@@ -29,6 +29,12 @@ class _Grid(RNNCell):
     _lstm = LSTMCell
     _gru = GRUCell
 
+    def __call__(self, inputs: Any, state: Any, scope: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """One step, in the scope of the class's name, which is not made unique."""
+        if scope is None and self._scope is None:
+            scope = self._base_name
+        return super().__call__(inputs, state, scope, *args, **kwargs)
+
     def _default_cell(self, num_units: int) -> Any:
         return LSTMCell(num_units)
 
