@@ -104,7 +104,7 @@ CELLS: dict[str, Callable[[], Any]] = {
         2, True, True, None, None, 1, 0.3, 1, 1, [2, 1], [0, 2], [2, 3], True, state_is_tuple=False
     ),
     "grid-lstm-both-ways": lambda: cells.BidirectionalGridLSTMCell(
-        2, feature_size=2, frequency_skip=1, num_frequency_blocks=[2], backward_slice_offset=-1
+        2, feature_size=2, frequency_skip=1, num_frequency_blocks=[2]
     ),
     "grid2-tied": lambda: cells.Grid2LSTMCell(N, True, use_peepholes=True),
     "grid2-plain": lambda: cells.Grid2BasicRNNCell(N, non_recurrent_fn="tanh"),
@@ -141,6 +141,13 @@ FALLING_BACK: dict[str, tuple[Callable[[], Any], list[list[int]], str]] = {
     "conv2-even": (
         lambda: cells.ConvLSTMCell(2, [2, 3, D], 2, [2, 3]),
         [[2, 3, D]],
+        "aten.constant_pad_nd",
+    ),
+    "grid-lstm-offset": (
+        lambda: cells.BidirectionalGridLSTMCell(
+            2, feature_size=2, frequency_skip=1, num_frequency_blocks=[2], backward_slice_offset=-1
+        ),
+        [[D]],
         "aten.constant_pad_nd",
     ),
     "grid1": (lambda: cells.Grid1LSTMCell(N), [[D]], "a value without columns"),

@@ -357,10 +357,7 @@ class GridLSTMCell(ShardsMixin):
         """The windows of every block; ``offset`` moves the inputs to the left (above 0) or right, behind zeros."""
         columns = self._first_columns(width_of(inputs))
         if offset:
-            # zeros from columns of the inputs, as many times as it takes
-            many = torch.cat([inputs] * (1 + (abs(offset) - 1) // width_of(inputs)), 1)
-            zeros = torch.zeros_like(torch.narrow(many, 1, 0, abs(offset)))
-            inputs = torch.cat([inputs, zeros] if offset > 0 else [zeros, inputs], 1)
+            inputs = torch.nn.functional.pad(inputs, [max(-offset, 0), max(offset, 0)])
         shift = max(offset, 0)
         return [[torch.narrow(inputs, 1, shift + first, self._feature_size) for first in block] for block in columns]
 
