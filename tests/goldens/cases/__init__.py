@@ -23,4 +23,5 @@ MODULES = (
     "refusals",
     "refusals_more",
     "contrib",
+    "contrib_cells",
 )
