@@ -24,4 +24,5 @@ MODULES = (
     "refusals_more",
     "contrib",
     "contrib_cells",
+    "blocks",
 )
