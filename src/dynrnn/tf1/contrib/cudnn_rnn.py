@@ -282,8 +282,8 @@ class _CudnnRNN(Layer):
             x, final = self._layer(made[part], x, states[part], sequence_lengths, time_major)
             finals += final
         axis = 0 if time_major else 1
-        parts = zip(*finals, strict=True) if self._rnn_mode == "lstm" else [finals]
-        return x, tuple(array_ops.stack(list(part), axis=axis) for part in parts)
+        parts = [[s.h for s in finals], [s.c for s in finals]] if self._rnn_mode == "lstm" else [finals]
+        return x, tuple(array_ops.stack(part, axis=axis) for part in parts)
 
     def _states(self, x: Tensor, initial_state: Any, time_major: bool) -> list[Any]:
         """The initial state of every layer and direction, in the cells' form."""

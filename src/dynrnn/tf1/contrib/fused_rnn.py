@@ -256,6 +256,7 @@ class LSTMBlockFusedCell(LSTMBlockWrapper):
         step.build(input_shape[-1].value)
         step.built = True
         self._kernel, self._bias = step.kernel, step.bias
+        self._weights += [step._weight(name) for name in step._weight_names]
         self.built = True
 
     def _run(self, inputs: Tensor, state: Any, dtype: Any, lengths: Tensor | None) -> tuple[Any, Any]:
