@@ -291,7 +291,8 @@ def test_sharing_by_reuse(session: Any) -> None:
         one, _ = block(x, block.zero_state(B, tf.float32))
         two, _ = plain(x, plain.zero_state(B, tf.float32))
     session.run(tf.global_variables_initializer())
-    np.testing.assert_allclose(*session.run([one, two]), atol=1e-6)
+    first, second = session.run([one, two])
+    np.testing.assert_allclose(first, second, atol=1e-6)
     assert len(names()) == 4
 
 
@@ -332,7 +333,8 @@ def test_adaptor_and_reversal(as_list: bool, dynamic: bool, lengths: Any, sessio
     outputs, state = back(given, dtype=tf.float32, sequence_length=lengths)
     want, _ = tf.nn.bidirectional_dynamic_rnn(cell, cell, x, lengths, dtype=tf.float32, time_major=True)
     got = session.run([tf.stack(outputs) if as_list else outputs, want[1]])
-    np.testing.assert_allclose(*got, atol=1e-6)
+    first, second = got
+    np.testing.assert_allclose(first, second, atol=1e-6)
 
 
 def test_fused_lstm_is_the_cell_in_a_driver(session: Any) -> None:

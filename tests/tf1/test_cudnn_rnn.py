@@ -228,4 +228,5 @@ def test_the_compatible_cells_take_the_layers_weights(session: Any) -> None:
             for name, value in weights.canonical_to_cell(mode, matrices[part], biases[part]).items():
                 (variable,) = [v for v in tf.global_variables() if v.op.name == scope + name]
                 variable.load(value.numpy(), session)
-        np.testing.assert_allclose(*session.run([outputs, others]), atol=1e-6)
+        first, second = session.run([outputs, others])
+        np.testing.assert_allclose(first, second, atol=1e-6)

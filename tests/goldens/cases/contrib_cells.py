@@ -360,11 +360,11 @@ def _unroll(
     some = next(outputs for outputs, _ in rows if outputs)[0]
     ys = []
     for k, like in enumerate(some):
-        y = np.zeros([BATCH, TIME, *like.shape[1:]], complex)
+        joined: Any = np.zeros([BATCH, TIME, *like.shape[1:]], complex)
         for b, (outputs, _) in enumerate(rows):
             for t, output in enumerate(outputs):
-                y[b, t] = output[k][0]
-        ys.append(y)
+                joined[b, t] = output[k][0]
+        ys.append(joined)
     return ys, [np.concatenate([state[k] for _, state in rows], 0) for k in range(len(states))]
 
 

@@ -230,7 +230,8 @@ def conv(skip: bool) -> Step:
             for tap in np.ndindex(*kernel.shape[:-2]):
                 at = tuple(q + t - (size - 1) // 2 for q, t, size in zip(place, tap, kernel.shape, strict=False))
                 if all(0 <= a < size for a, size in zip(at, picture, strict=True)):
-                    z[(slice(None), *place)] += both[(slice(None), *at)] @ kernel[tap]
+                    here, there = (slice(None), *place), (slice(None), *at)
+                    z[here] += both[there] @ kernel[tap]
         i, j, f, o = (gate(z, k, n) for k in range(4))
         c = sigmoid(f + 1.0) * c + sigmoid(i) * tanh(j)
         h = tanh(c) * sigmoid(o)
