@@ -62,6 +62,17 @@ BUILT_IN = [
     cells.LSTMCell,
     cells.GRUCell,
     cells.LayerNormBasicLSTMCell,
+    cells.CoupledInputForgetGateLSTMCell,
+    cells.UGRNNCell,
+    cells.NASCell,
+    cells.IndRNNCell,
+    cells.IndyGRUCell,
+    cells.IndyLSTMCell,
+    cells.SRUCell,
+    cells.GLSTMCell,
+    cells.LayerNormLSTMCell,
+    cells.WeightNormLSTMCell,
+    cells.LSTMBlockCell,
 ]
 
 # Every cell and wrapper, with the options that change a formula; each takes inputs of width D.
@@ -90,6 +101,57 @@ CATALOGUE: dict[str, Callable[[], Any]] = {
     "input_projection": lambda: cells.InputProjectionWrapper(cells.GRUCell(N), 5),
     "output_projection": lambda: cells.OutputProjectionWrapper(cells.GRUCell(N), 5, "sigmoid"),
     "embedding": lambda: IdsCell(cells.BasicLSTMCell(N), 7, 5),
+    "coupled": lambda: cells.CoupledInputForgetGateLSTMCell(N),
+    "coupled_all": lambda: cells.CoupledInputForgetGateLSTMCell(
+        N, True, None, 2, 0.3, 2, 2, 0.2, activation="softsign", layer_norm=True, norm_gain=0.7, norm_shift=0.1
+    ),
+    "coupled_joined": lambda: cells.CoupledInputForgetGateLSTMCell(N, num_proj=2, state_is_tuple=False),
+    "ugrnn": lambda: cells.UGRNNCell(N, forget_bias=0.3),
+    "intersection": lambda: cells.IntersectionRNNCell(N, N, y_activation="softsign"),
+    "intersection_plain": lambda: cells.IntersectionRNNCell(D),
+    "nas": lambda: cells.NASCell(N),
+    "nas_all": lambda: cells.NASCell(N, 2, True),
+    "ind_rnn": lambda: cells.IndRNNCell(N),
+    "indy_gru": lambda: cells.IndyGRUCell(N),
+    "indy_lstm": lambda: cells.IndyLSTMCell(N, 0.5),
+    "sru": lambda: cells.SRUCell(N),
+    "minimal": lambda: cells.MinimalRNNCell(N),
+    "cfn": lambda: cells.CFNCell(N),
+    "glstm": lambda: cells.GLSTMCell(N),
+    "glstm_groups": lambda: cells.GLSTMCell(6, None, 3, 3, 0.5, "softsign"),
+    "layer_norm_lstm": lambda: cells.LayerNormLSTMCell(N),
+    "layer_norm_lstm_all": lambda: cells.LayerNormLSTMCell(
+        N, True, 0.7, None, 2, 0.3, 0.2, layer_norm=True, norm_gain=0.7, norm_shift=0.1
+    ),
+    "weight_norm": lambda: cells.WeightNormLSTMCell(N),
+    "weight_norm_all": lambda: cells.WeightNormLSTMCell(N, True, True, 0.7, None, 2, 0.3, 0.2),
+    "weight_norm_off": lambda: cells.WeightNormLSTMCell(N, norm=False, num_proj=2),
+    "lstm_block": lambda: cells.LSTMBlockCell(N, 0.5, 0.7, True),
+    "gru_block": lambda: cells.GRUBlockCell(N),
+    "gru_block_v2": lambda: cells.GRUBlockCellV2(cell_size=N),
+    "cudnn_lstm": lambda: cells.CudnnCompatibleLSTMCell(N),
+    "cudnn_gru": lambda: cells.CudnnCompatibleGRUCell(N),
+    "grid_lstm": lambda: cells.GridLSTMCell(2, feature_size=2, frequency_skip=1, num_frequency_blocks=[2]),
+    "grid_lstm_all": lambda: cells.GridLSTMCell(
+        2, True, False, 0.6, None, 2, 0.3, 1, 1, [2, 1], [0, 2], [2, 3], state_is_tuple=False
+    ),
+    "grid_lstm_shared": lambda: cells.GridLSTMCell(
+        2, True, True, None, None, 1, 0.3, 2, 1, [2], couple_input_forget_gates=True
+    ),
+    "grid_lstm_both_ways": lambda: cells.BidirectionalGridLSTMCell(
+        2, True, feature_size=2, frequency_skip=1, num_frequency_blocks=[2], backward_slice_offset=-1
+    ),
+    "grid1_rnn": lambda: cells.Grid1BasicRNNCell(N, output_is_tuple=False),
+    "grid1_lstm": lambda: cells.Grid1LSTMCell(N, True, output_is_tuple=False),
+    "grid2_basic": lambda: cells.Grid2BasicLSTMCell(N, True, forget_bias=0.5, output_is_tuple=False),
+    "grid2_rnn_plain": lambda: cells.Grid2BasicRNNCell(N, non_recurrent_fn="softsign", output_is_tuple=False),
+    "grid2_gru_joined": lambda: cells.Grid2GRUCell(N, state_is_tuple=False, output_is_tuple=False),
+    "grid3": lambda: cells.Grid3LSTMCell(N, use_peepholes=True, output_is_tuple=False, state_is_tuple=False),
+    "grid_general": lambda: cells.GridRNNCell(
+        N, 3, 0, [1, 2], [1], [0], True, cells.GRUCell, "tanh", output_is_tuple=False
+    ),
+    "attention_window": lambda: cells.AttentionCellWrapper(cells.BasicLSTMCell(N), 3),
+    "attention_window_all": lambda: cells.AttentionCellWrapper(cells.GRUCell(N), 2, 5, 3, 6, False),
     "wrapped_module": lambda: cells.DropoutWrapper(plain_module(), output_keep_prob=0.5, seed=2),
 }
 

@@ -122,7 +122,7 @@ class Graph:
             self.build(int(inputs.shape[-1]))
             self.built = True
 
-    def add_weight(self: Any, name: str, shape: Any, initializer: Any = None) -> Any:
+    def add_weight(self: Any, name: str, shape: Any, initializer: Any = None, *, trainable: bool = True) -> Any:
         weight = self.source.get_parameter(name.replace("/", ".")).detach()
         assert tuple(weight.shape) == tuple(shape)
         Graph.log.append(name)

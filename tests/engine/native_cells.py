@@ -78,6 +78,79 @@ CELLS: dict[str, Callable[[], Any]] = {
         ]
     ),
     "user": Keeps,
+    "coupled": lambda: cells.CoupledInputForgetGateLSTMCell(N),
+    "coupled-all": lambda: cells.CoupledInputForgetGateLSTMCell(N, True, None, 2, 0.3, 2, 2, 0.2, layer_norm=True),
+    "coupled-joined": lambda: cells.CoupledInputForgetGateLSTMCell(N, num_proj=2, state_is_tuple=False),
+    "ugrnn": lambda: cells.UGRNNCell(N),
+    "intersection": lambda: cells.IntersectionRNNCell(N, N),
+    "intersection-plain": lambda: cells.IntersectionRNNCell(D),
+    "nas": lambda: cells.NASCell(N),
+    "nas-all": lambda: cells.NASCell(N, 2, True),
+    "ind-rnn": lambda: cells.IndRNNCell(N),
+    "indy-gru": lambda: cells.IndyGRUCell(N),
+    "indy-lstm": lambda: cells.IndyLSTMCell(N),
+    "sru": lambda: cells.SRUCell(N),
+    "minimal": lambda: cells.MinimalRNNCell(N),
+    "cfn": lambda: cells.CFNCell(N),
+    "glstm": lambda: cells.GLSTMCell(6, None, 3, 3),
+    "layer-norm-lstm": lambda: cells.LayerNormLSTMCell(N, True, 0.7, None, 2, 0.3, layer_norm=True),
+    "weight-norm": lambda: cells.WeightNormLSTMCell(N, True, True, 0.7, None, 2, 0.3),
+    "lstm-block": lambda: cells.LSTMBlockCell(N, 0.5, 0.7, True),
+    "gru-block": lambda: cells.GRUBlockCell(N),
+    "cudnn-gru": lambda: cells.CudnnCompatibleGRUCell(N),
+    "time-freq": lambda: cells.TimeFreqLSTMCell(2, True, 0.5, feature_size=2, input_size=D),
+    "grid-lstm": lambda: cells.GridLSTMCell(2, True, feature_size=2, frequency_skip=1, num_frequency_blocks=[2]),
+    "grid-lstm-coupled": lambda: cells.GridLSTMCell(
+        2, True, True, None, None, 1, 0.3, 1, 1, [2, 1], [0, 2], [2, 3], True, state_is_tuple=False
+    ),
+    "grid-lstm-both-ways": lambda: cells.BidirectionalGridLSTMCell(
+        2, feature_size=2, frequency_skip=1, num_frequency_blocks=[2]
+    ),
+    "grid2-tied": lambda: cells.Grid2LSTMCell(N, True, use_peepholes=True),
+    "grid2-plain": lambda: cells.Grid2BasicRNNCell(N, non_recurrent_fn="tanh"),
+    "grid2-gru-joined": lambda: cells.Grid2GRUCell(N, state_is_tuple=False, output_is_tuple=False),
+    "grid3": lambda: cells.Grid3LSTMCell(N),
+    "attention-window": lambda: cells.AttentionCellWrapper(cells.BasicLSTMCell(N), 3),
+    "attention-window-joined": lambda: cells.AttentionCellWrapper(cells.GRUCell(N), 2, 5, 3, 6, False),
+}
+
+# What the engine cannot lower, and why, in the words of `explain`.
+FALLING_BACK: dict[str, tuple[Callable[[], Any], list[list[int]], str]] = {
+    # a cell, the shapes of a row of its inputs, the reason
+    "phased": (lambda: cells.PhasedLSTMCell(N), [[1], [D]], "aten.remainder"),
+    "phased-peepholes": (lambda: cells.PhasedLSTMCell(N, True, 0.1, 0.4), [[1], [D]], "aten.remainder"),
+    "conv1": (
+        lambda: cells.Conv1DLSTMCell(input_shape=[4, D], output_channels=2, kernel_shape=[3]),
+        [[4, D]],
+        "aten.convolution",
+    ),
+    "conv2": (
+        lambda: cells.Conv2DLSTMCell(
+            input_shape=[2, 3, D], output_channels=2, kernel_shape=[3, 1], skip_connection=True
+        ),
+        [[2, 3, D]],
+        "aten.convolution",
+    ),
+    "conv3": (
+        lambda: cells.Conv3DLSTMCell(
+            input_shape=[2, 2, 2, D], output_channels=2, kernel_shape=[1, 1, 1], use_bias=False
+        ),
+        [[2, 2, 2, D]],
+        "aten.convolution",
+    ),
+    "conv2-even": (
+        lambda: cells.ConvLSTMCell(2, [2, 3, D], 2, [2, 3]),
+        [[2, 3, D]],
+        "aten.constant_pad_nd",
+    ),
+    "grid-lstm-offset": (
+        lambda: cells.BidirectionalGridLSTMCell(
+            2, feature_size=2, frequency_skip=1, num_frequency_blocks=[2], backward_slice_offset=-1
+        ),
+        [[D]],
+        "aten.constant_pad_nd",
+    ),
+    "grid1": (lambda: cells.Grid1LSTMCell(N), [[D]], "a value without columns"),
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from engine_support import Found, assert_same, both, differentiated, fill, leaves_of
-from native_cells import CELLS, B, D, T, made, state_for
+from native_cells import CELLS, FALLING_BACK, B, D, T, made, state_for
 
 import dynrnn
 from dynrnn import explain, nest, scan
@@ -109,6 +109,38 @@ def test_nan_in_the_padding_changes_nothing(name: str, dtype: torch.dtype) -> No
     for one, other in zip(found[0].tensors(), found[1].tensors(), strict=True):
         assert torch.equal(one, other)
         assert torch.isfinite(other).all()
+
+
+@pytest.mark.parametrize("name", FALLING_BACK)
+@pytest.mark.parametrize("lengths", [None, [3, 0, T, 2]], ids=["none", "mixed"])
+def test_what_falls_back_says_why_and_keeps_the_law(
+    name: str, lengths: list[int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "_reported", set())
+    make, shapes, reason = FALLING_BACK[name]
+    cell = make().to(torch.float64)
+    leaves = [fill((B, T, *shape), 1 + i).requires_grad_() for i, shape in enumerate(shapes)]
+    inputs = leaves[0] if len(leaves) == 1 else tuple(leaves)
+    state = cell.zero_state(B, torch.float64)
+    explanation = explain(cell, inputs, state)
+    assert explanation.executor == "reference"
+    assert reason in str(explanation.reason)
+    with pytest.warns(dispatch.EngineWarning, match="reference"):
+        outputs, final = dynrnn.dynamic_rnn(cell, inputs, lengths, state)
+    rows = []
+    for b, end in enumerate([T] * B if lengths is None else lengths):
+        one = nest.map_structure(lambda leaf, b=b: leaf[b : b + 1], state)
+        for t in range(end):
+            output, one = cell(nest.map_structure(lambda leaf, b=b, t=t: leaf[b : b + 1, t], inputs), one)
+            for got, want in zip(nest.flatten(outputs), nest.flatten(output), strict=True):
+                torch.testing.assert_close(got[b : b + 1, t], want)
+        assert all((leaf[b, end:] == 0).all() for leaf in nest.flatten(outputs))
+        rows.append(nest.flatten(one))
+    for got, want in zip(nest.flatten(final), zip(*rows, strict=True), strict=True):
+        torch.testing.assert_close(got, torch.cat(list(want)))
+    for grad in torch.autograd.grad(sum(leaf.sum() for leaf in nest.flatten(outputs)), leaves):
+        for b, end in enumerate([T] * B if lengths is None else lengths):
+            assert (grad[b, end:] == 0).all()
 
 
 @pytest.mark.parametrize("name", ["rnn", "gru", "lstm-all", "layer-norm", "multi-joined", "highway", "user"])

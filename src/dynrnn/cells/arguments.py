@@ -10,7 +10,7 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["as_dims", "dtype_name", "positive_int", "shape_text", "static_dims", "together"]
+__all__ = ["as_dims", "dtype_name", "positive_int", "shape_text", "static_dims", "together", "width_of"]
 
 
 def positive_int(name: str, value: Any) -> int:
@@ -45,6 +45,14 @@ def static_dims(x: Any) -> list[int | None] | None:
         return None
     values = (getattr(dim, "value", dim) for dim in dims)
     return [value if isinstance(value, int) else None for value in values]
+
+
+def width_of(x: Any) -> int:
+    """The size of the last dimension of ``x``, where it is known to be known."""
+    dims = static_dims(x)
+    if not dims or dims[-1] is None:
+        raise ValueError(f"expected the last dimension to be known, got shape {dims}")
+    return dims[-1]
 
 
 def together(a: Sequence[int | None] | None, b: Sequence[int | None] | None) -> bool:

@@ -217,7 +217,7 @@ class RNNCell(torch.nn.Module, metaclass=_BuildAfterInit):
 
     # -- hooks ---------------------------------------------------------------------------------------------------------
 
-    def add_weight(self, name: str, shape: Any, initializer: Any = None) -> Any:
+    def add_weight(self, name: str, shape: Any, initializer: Any = None, *, trainable: bool = True) -> Any:
         """Create a weight and make it an attribute of the cell.
 
         Args:
@@ -225,6 +225,7 @@ class RNNCell(torch.nn.Module, metaclass=_BuildAfterInit):
             shape: list of ints.
             initializer: None (`GlorotUniform`), a number, an object of `dynrnn.cells.initializers`, or a callable that
                 fills a tensor, as those of ``torch.nn.init``.
+            trainable: whether it has gradients.
 
         Returns:
             The parameter.
@@ -233,7 +234,7 @@ class RNNCell(torch.nn.Module, metaclass=_BuildAfterInit):
         tensor = torch.empty([int(dim) for dim in shape], dtype=self._dtype, device=self._device)
         with torch.no_grad():
             fill(tensor)
-        weight = torch.nn.Parameter(tensor)
+        weight = torch.nn.Parameter(tensor, requires_grad=trainable)
         self._set_weight(name, weight)
         return weight
 
@@ -383,13 +384,15 @@ class RNNCell(torch.nn.Module, metaclass=_BuildAfterInit):
         if name not in self._weight_names:
             self._weight_names.append(name)
 
-    def _weights_dtype(self) -> Any:
-        if not self._weight_names:
-            return self._dtype
+    def _weight(self, name: str) -> Any:
+        """The weight that `add_weight` made under this name."""
         weight: Any = self
-        for part in self._weight_names[0].split("/"):
+        for part in name.split("/"):
             weight = getattr(weight, part)
-        return weight.dtype
+        return weight
+
+    def _weights_dtype(self) -> Any:
+        return self._weight(self._weight_names[0]).dtype if self._weight_names else self._dtype
 
     def _generator(self, seed: int, device: torch.device) -> torch.Generator:
         key = (seed, str(device))

@@ -8,13 +8,14 @@ from typing import Any
 import torch
 
 from dynrnn.cells.arguments import positive_int
-from dynrnn.cells.base import RNNCell, affine, get_activation
+from dynrnn.cells.base import affine, get_activation
 from dynrnn.cells.initializers import Constant, check_initializer
+from dynrnn.cells.state import VectorStateMixin
 
 __all__ = ["GRUCell"]
 
 
-class GRUCell(RNNCell):
+class GRUCell(VectorStateMixin):
     """The gated recurrent unit.
 
     ::
@@ -50,6 +51,8 @@ class GRUCell(RNNCell):
 
     gates: Any
     candidate: Any
+    # of kernel and bias of the gates, then of the candidate
+    _layout: tuple[str, ...] = ("gates/kernel", "gates/bias", "candidate/kernel", "candidate/bias")
 
     def __init__(
         self,
@@ -73,43 +76,29 @@ class GRUCell(RNNCell):
         self._bias_initializer = bias_initializer
         self._reuse = reuse
 
-    @property
-    def state_size(self) -> int:
-        """n."""
-        return self._num_units
-
-    @property
-    def output_size(self) -> int:
-        """n."""
-        return self._num_units
-
     def build(self, depth: int) -> None:
         """Create the weights for inputs of width ``depth``."""
         n = self._num_units
         gates_bias = candidate_bias = self._bias_initializer
         if self._bias_initializer is None:
             gates_bias, candidate_bias = Constant(1.0), Constant(0.0)
-        self.add_weight("gates/kernel", [depth + n, 2 * n], self._kernel_initializer)
-        self.add_weight("gates/bias", [2 * n], gates_bias)
-        self.add_weight("candidate/kernel", [depth + n, n], self._kernel_initializer)
-        self.add_weight("candidate/bias", [n], candidate_bias)
+        names = iter(self._layout)
+        self.add_weight(next(names), [depth + n, 2 * n], self._kernel_initializer)
+        self.add_weight(next(names), [2 * n], gates_bias)
+        self.add_weight(next(names), [depth + n, n], self._kernel_initializer)
+        self.add_weight(next(names), [n], candidate_bias)
 
     def infer_depth(self, shapes: Mapping[str, torch.Size]) -> int | None:
         """The width of the inputs these weights take."""
-        return shapes["gates.kernel"][0] - self._num_units
+        return shapes[self._layout[0].replace("/", ".")][0] - self._num_units
 
     def forward(self, inputs: Any, state: Any) -> tuple[Any, Any]:
         """One step: inputs [B, D], state [B, n] -> (output [B, n], the same tensor as new state)."""
         self._check_state(inputs, state, self._num_units)
         self._prepare(inputs)
-        gates = torch.sigmoid(affine(torch.cat([inputs, state], 1), self.gates.kernel, self.gates.bias))
+        gates_kernel, gates_bias, candidate_kernel, candidate_bias = (self._weight(name) for name in self._layout)
+        gates = torch.sigmoid(affine(torch.cat([inputs, state], 1), gates_kernel, gates_bias))
         r, u = torch.split(gates, self._num_units, dim=1)
-        candidate = self._activation(
-            affine(torch.cat([inputs, r * state], 1), self.candidate.kernel, self.candidate.bias)
-        )
+        candidate = self._activation(affine(torch.cat([inputs, r * state], 1), candidate_kernel, candidate_bias))
         output = u * state + (1.0 - u) * candidate
         return output, output
-
-    def extra_repr(self) -> str:
-        """Units, and the width of the inputs once known."""
-        return ", ".join(filter(None, [f"num_units={self._num_units}", super().extra_repr()]))

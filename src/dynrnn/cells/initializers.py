@@ -14,7 +14,16 @@ from typing import Any
 
 import torch
 
-__all__ = ["Constant", "GlorotUniform", "Initializer", "Uniform", "check_initializer", "resolve"]
+__all__ = [
+    "Constant",
+    "GlorotUniform",
+    "Initializer",
+    "LogUniform",
+    "Uniform",
+    "UniformBelow",
+    "check_initializer",
+    "resolve",
+]
 
 Initializer = Callable[[torch.Tensor], Any]
 
@@ -42,6 +51,31 @@ class Uniform:
         """Fill ``tensor`` in place."""
         with torch.no_grad():
             tensor.uniform_(self.low, self.high)
+
+
+@dataclass(frozen=True)
+class LogUniform:
+    """Elements whose logarithm is drawn evenly from ``[log(low), log(high))``; both bounds are above 0."""
+
+    low: float
+    high: float
+
+    def __call__(self, tensor: torch.Tensor) -> None:
+        """Fill ``tensor`` in place."""
+        with torch.no_grad():
+            tensor.uniform_(math.log(self.low), math.log(self.high)).exp_()
+
+
+@dataclass(frozen=True)
+class UniformBelow:
+    """Each element drawn evenly from 0 to the initial value of its counterpart in ``bound``, a weight."""
+
+    bound: Any
+
+    def __call__(self, tensor: torch.Tensor) -> None:
+        """Fill ``tensor`` in place."""
+        with torch.no_grad():
+            tensor.uniform_(0.0, 1.0).mul_(self.bound)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from dynrnn.cells.arguments import dtype_name, positive_int
-from dynrnn.cells.base import affine, get_activation
+from dynrnn.cells.base import RNNCell, affine, get_activation
 from dynrnn.cells.initializers import Constant
 from dynrnn.cells.noise import as_keep_prob, drop, wants_dropout
 from dynrnn.cells.state import LSTMStateMixin
@@ -18,7 +18,35 @@ __all__ = ["LayerNormBasicLSTMCell"]
 _NORMED = ("input", "transform", "forget", "output", "state")
 
 
-class LayerNormBasicLSTMCell(LSTMStateMixin):
+class LayerNormMixin(RNNCell):
+    """What cells share that may normalise their gates, each with a gamma and a beta of its own.
+
+    ``_layer_norm`` says whether they do; gamma and beta begin as ``_norm_gain`` and ``_norm_shift``.
+    """
+
+    _layer_norm: bool
+    _norm_gain: float
+    _norm_shift: float
+    _num_units: int
+
+    def _add_norms(self, *names: str) -> None:
+        """Make the weights of the normalisations called so, if there is any normalisation."""
+        for name in names if self._layer_norm else ():
+            self.add_weight(f"{name}/gamma", [self._num_units], Constant(self._norm_gain))
+            self.add_weight(f"{name}/beta", [self._num_units], Constant(self._norm_shift))
+
+    def _norm(self, name: str, z: Any) -> Any:
+        """``z`` normalised over its n columns, or as it is."""
+        if not self._layer_norm:
+            return z
+        weights = getattr(self, name)
+        centred = z - torch.mean(z, dim=-1, keepdim=True)
+        variance = torch.mean(torch.square(centred), dim=-1, keepdim=True)
+        epsilon = 1e-3 if dtype_name(z.dtype) == "float16" else 1e-12
+        return centred * torch.rsqrt(variance + epsilon) * weights.gamma + weights.beta
+
+
+class LayerNormBasicLSTMCell(LayerNormMixin, LSTMStateMixin):
     """Long short-term memory with layer normalisation of each gate and of c, and dropout on what is written to c.
 
     ::
@@ -100,9 +128,7 @@ class LayerNormBasicLSTMCell(LSTMStateMixin):
         if not self._layer_norm:
             self.add_weight("bias", [4 * n], Constant(0.0))
             return
-        for name in _NORMED:
-            self.add_weight(f"{name}/gamma", [n], Constant(self._norm_gain))
-            self.add_weight(f"{name}/beta", [n], Constant(self._norm_shift))
+        self._add_norms(*_NORMED)
 
     def infer_depth(self, shapes: Mapping[str, torch.Size]) -> int | None:
         """The width of the inputs these weights take."""
@@ -127,15 +153,6 @@ class LayerNormBasicLSTMCell(LSTMStateMixin):
         new_c = self._norm("state", c * torch.sigmoid(f + self._forget_bias) + torch.sigmoid(i) * g)
         new_h = self._activation(new_c) * torch.sigmoid(o)
         return new_h, self._join_state(new_c, new_h)
-
-    def _norm(self, name: str, z: Any) -> Any:
-        if not self._layer_norm:
-            return z
-        weights = getattr(self, name)
-        centred = z - torch.mean(z, dim=-1, keepdim=True)
-        variance = torch.mean(torch.square(centred), dim=-1, keepdim=True)
-        epsilon = 1e-3 if dtype_name(z.dtype) == "float16" else 1e-12
-        return centred * torch.rsqrt(variance + epsilon) * weights.gamma + weights.beta
 
     def extra_repr(self) -> str:
         """Units, the options that are not the default, and the width of the inputs once known."""

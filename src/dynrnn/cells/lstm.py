@@ -22,7 +22,7 @@ from dynrnn.cells.base import affine, get_activation
 from dynrnn.cells.initializers import Constant, check_initializer
 from dynrnn.cells.state import LSTMStateMixin
 
-__all__ = ["BasicLSTMCell", "LSTMCell"]
+__all__ = ["BasicLSTMCell", "LSTMCell", "as_bound"]
 
 
 class BasicLSTMCell(LSTMStateMixin):
@@ -198,10 +198,10 @@ class LSTMCell(LSTMStateMixin):
             )
         self._num_units = positive_int("num_units", num_units)
         self._use_peepholes = bool(use_peepholes)
-        self._cell_clip = _as_bound("cell_clip", cell_clip)
+        self._cell_clip = as_bound("cell_clip", cell_clip)
         self._initializer = initializer
         self._num_proj = None if num_proj is None else positive_int("num_proj", num_proj)
-        self._proj_clip = _as_bound("proj_clip", proj_clip)
+        self._proj_clip = as_bound("proj_clip", proj_clip)
         self._forget_bias = forget_bias
         self._state_is_tuple = bool(state_is_tuple)
         self._activation = get_activation(activation)
@@ -263,7 +263,7 @@ class LSTMCell(LSTMStateMixin):
         return ", ".join(filter(None, [*parts, super().extra_repr()]))
 
 
-def _as_bound(name: str, bound: Any) -> Any:
+def as_bound(name: str, bound: Any) -> Any:
     """A clip's bound: None, a number not below 0 as float, or a tensor."""
     if isinstance(bound, numbers.Real):
         number = float(bound)

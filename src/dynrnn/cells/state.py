@@ -34,6 +34,26 @@ class LSTMStateTuple(_Pair):
         return self.c.dtype
 
 
+class VectorStateMixin(RNNCell):
+    """What cells share whose state and output are one vector of ``_num_units``."""
+
+    _num_units: int
+
+    @property
+    def state_size(self) -> int:
+        """n."""
+        return self._num_units
+
+    @property
+    def output_size(self) -> int:
+        """n."""
+        return self._num_units
+
+    def extra_repr(self) -> str:
+        """Units, and the width of the inputs once known."""
+        return ", ".join(filter(None, [f"num_units={self._num_units}", super().extra_repr()]))
+
+
 class LSTMStateMixin(RNNCell):
     """What LSTMs share about their state: its size, taking it apart and putting it together.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
+import math
 from contextvars import ContextVar
 from typing import Any
 
@@ -20,7 +21,7 @@ from dynrnn import cells, nest
 from dynrnn.cells import initializers as cell_initializers
 from dynrnn.cells.base import assert_like_rnncell, snake_case
 from dynrnn.cells.state import LSTMStateTuple
-from dynrnn.tf1 import array_ops, init_ops, random_ops
+from dynrnn.tf1 import array_ops, init_ops, math_ops, random_ops
 from dynrnn.tf1._namespace import missing
 from dynrnn.tf1.base_layer import LayerScope
 from dynrnn.tf1.core.convert import constant, convert_to_tensor
@@ -52,6 +53,7 @@ __all__ = [
     "RNNCell",
     "ResidualWrapper",
     "unbuilt_copy",
+    "with_signature",
     "zeros_of_size",
 ]
 
@@ -106,6 +108,12 @@ _ATTRIBUTES = {
     "w_i_diag": "_w_i_diag",
     "w_o_diag": "_w_o_diag",
     "projection/kernel": "_proj_kernel",
+    "w_ru": "_gate_kernel",
+    "b_ru": "_gate_bias",
+    "w_c": "_candidate_kernel",
+    "b_c": "_candidate_bias",
+    "kernel_w": "_kernel_w",
+    "kernel_u": "_kernel_u",
 }
 
 
@@ -376,6 +384,12 @@ def _translated(initializer: Any, dtype: DType) -> Any:
         return init_ops.Constant(initializer.value, dtype)
     if isinstance(initializer, cell_initializers.Uniform):
         return init_ops.RandomUniform(initializer.low, initializer.high, dtype=dtype)
+    if isinstance(initializer, cell_initializers.LogUniform):
+        low, high = math.log(initializer.low), math.log(initializer.high)
+        return lambda shape, dtype=dtype, **_: math_ops.exp(random_ops.random_uniform(shape, low, high, dtype))
+    if isinstance(initializer, cell_initializers.UniformBelow):
+        bound = initializer.bound.initial_value
+        return lambda shape, dtype=dtype, **_: random_ops.random_uniform(shape, dtype=dtype) * bound
     if isinstance(initializer, cell_initializers.GlorotUniform):
         return init_ops.GlorotUniform(dtype=dtype)
     return init_ops.Constant(initializer, dtype) if isinstance(initializer, (int, float)) else initializer
@@ -394,7 +408,7 @@ class _Wrapper(RNNCell):
         return _cell_zero_state(self.cell, batch_size, dtype)
 
 
-def _with_signature(kind: Any) -> Any:
+def with_signature(kind: Any) -> Any:
     """Give the class a constructor whose arguments can be seen: programs ask whether there is a ``reuse``."""
     formula = next(k for k in kind.__mro__ if k.__module__.startswith("dynrnn.cells.") and "__init__" in vars(k))
     construct = kind.__init__
@@ -418,40 +432,40 @@ def _cell_zero_state(cell: Any, batch_size: Any, dtype: DType) -> Any:
     return zeros_of_size(cell.state_size, batch_size, dtype)
 
 
-@_with_signature
+@with_signature
 class BasicRNNCell(RNNCell, cells.BasicRNNCell):
     """`dynrnn.cells.BasicRNNCell` in a graph."""
 
     _is_layer = True
 
 
-@_with_signature
+@with_signature
 class GRUCell(RNNCell, cells.GRUCell):
     """`dynrnn.cells.GRUCell` in a graph."""
 
     _is_layer = True
 
 
-@_with_signature
+@with_signature
 class BasicLSTMCell(RNNCell, cells.BasicLSTMCell):
     """`dynrnn.cells.BasicLSTMCell` in a graph."""
 
     _is_layer = True
 
 
-@_with_signature
+@with_signature
 class LSTMCell(RNNCell, cells.LSTMCell):
     """`dynrnn.cells.LSTMCell` in a graph."""
 
     _is_layer = True
 
 
-@_with_signature
+@with_signature
 class LayerNormBasicLSTMCell(RNNCell, cells.LayerNormBasicLSTMCell):
     """`dynrnn.cells.LayerNormBasicLSTMCell` in a graph."""
 
 
-@_with_signature
+@with_signature
 class MultiRNNCell(RNNCell, cells.MultiRNNCell):
     """`dynrnn.cells.MultiRNNCell` in a graph."""
 
@@ -465,7 +479,7 @@ class MultiRNNCell(RNNCell, cells.MultiRNNCell):
         return [v for cell in dict.fromkeys(self.cells) if isinstance(cell, LayerScope) for v in cell._all_variables()]
 
 
-@_with_signature
+@with_signature
 class DropoutWrapper(_Wrapper, cells.DropoutWrapper):
     """`dynrnn.cells.DropoutWrapper` in a graph; every run of a session draws its masks."""
 
@@ -497,27 +511,27 @@ class DropoutWrapper(_Wrapper, cells.DropoutWrapper):
         return dropped
 
 
-@_with_signature
+@with_signature
 class ResidualWrapper(_Wrapper, cells.ResidualWrapper):
     """`dynrnn.cells.ResidualWrapper` in a graph."""
 
 
-@_with_signature
+@with_signature
 class HighwayWrapper(_Wrapper, cells.HighwayWrapper):
     """`dynrnn.cells.HighwayWrapper` in a graph."""
 
 
-@_with_signature
+@with_signature
 class InputProjectionWrapper(_Wrapper, cells.InputProjectionWrapper):
     """`dynrnn.cells.InputProjectionWrapper` in a graph."""
 
 
-@_with_signature
+@with_signature
 class OutputProjectionWrapper(_Wrapper, cells.OutputProjectionWrapper):
     """`dynrnn.cells.OutputProjectionWrapper` in a graph."""
 
 
-@_with_signature
+@with_signature
 class EmbeddingWrapper(_Wrapper, cells.EmbeddingWrapper):
     """`dynrnn.cells.EmbeddingWrapper` in a graph; the scope's initializer, if it has one, goes before the default."""
 

@@ -31,4 +31,6 @@ MODULES = (
     "examples",
     "queues",
     "datasets",
+    "contrib_cells",
+    "blocks",
 )

@@ -157,7 +157,8 @@ def _with_shape(result: Tensor, like: Tensor) -> Tensor:
 
 @translates(torch.zeros_like)
 def _torch_zeros_like(input: Any) -> Tensor:
-    return zeros_like(input)
+    # never a constant: a cell's zeros have as many rows as its inputs, and a loop may run on fewer
+    return zeros_like(input, optimize=False)
 
 
 @translates(torch.ones_like)
