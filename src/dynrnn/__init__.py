@@ -7,7 +7,7 @@ The drivers have TensorFlow's names and meaning of arguments and take torch tens
 1 face, for programs written with placeholders and sessions, is :mod:`dynrnn.tf1`.
 """
 
-from dynrnn import cells, seq2seq
+from dynrnn import cells, nn, seq2seq
 from dynrnn._version import __version__
 from dynrnn.bidirectional import (
     bidirectional_dynamic_rnn,
@@ -30,6 +30,7 @@ __all__ = [
     "cells",
     "dynamic_rnn",
     "explain",
+    "nn",
     "raw_rnn",
     "reverse_sequence",
     "scan",
