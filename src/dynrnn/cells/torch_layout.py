@@ -2,7 +2,8 @@
 
 The weights of one layer in one direction are a `TorchWeights`: ``w_ih`` [G * H, I] and ``w_hh`` [G * H, P] act from
 the right, transposed, with the gates one below the other, and there are two biases [G * H]. P is the width of the
-output: H, or that of the projection. A step is ``step(weights, x, state) -> (output, new state)``, as `dynrnn.scan` takes it.
+output: H, or that of the projection. A step is ``step(weights, x, state) -> (output, new state)``, as `dynrnn.scan`
+takes it.
 
 Where the two biases are added to the same sum they are added to each other first: that depends on weights alone, so an
 unroll does it once.

@@ -36,7 +36,7 @@ class _Layer(torch.nn.RNNBase):
     # -- weights: torch keeps a list of them for its kernels, which here is made when it is asked for ------------------
 
     @property
-    def _flat_weights(self) -> list[Any]:  # type: ignore[override]
+    def _flat_weights(self) -> list[Any]:
         return [getattr(self, name) for name in self._flat_weights_names]
 
     @_flat_weights.setter

@@ -80,7 +80,8 @@ class Recurrent(torch.nn.Module):
         """Run the layers.
 
         Args:
-            input: tensor ``[T, B, ...]``, or ``[B, T, ...]`` with ``batch_first``, of rank 3 or more, or a nest of them.
+            input: tensor ``[T, B, ...]``, or ``[B, T, ...]`` with ``batch_first``, of rank 3 or more, or a nest of
+                them.
             hx: the initial states: a list or tuple of one for each cell, in the order of the cells, each None or as the
                 cell takes it; None for zero states.
             lengths: list, numpy array or tensor (any device) of B integers from 0 to T; None for T everywhere.

@@ -86,7 +86,7 @@ def run_layers(
             turned = None if last or drop is not None else (turn(y), back)
         if drop is not None and not last:
             pieces = _dropped(pieces, drop)
-    return pieces[0] if len(pieces) == 1 else _join(*pieces, axis=2), finals
+    return pieces[0] if len(pieces) == 1 else _join(2, *pieces), finals
 
 
 def dropout_mask(sizes: tuple[int, ...], p: float, like: torch.Tensor) -> torch.Tensor:
@@ -100,12 +100,12 @@ def _joining(step: Callable[[Any, Any, Any], tuple[Any, Any]]) -> Callable[[Any,
     """``step`` for inputs that are the outputs of two directions."""
 
     def joined(params: Any, pieces: Any, state: Any) -> tuple[Any, Any]:
-        return step(params, _join(*pieces, axis=1), state)
+        return step(params, _join(1, *pieces), state)
 
     return joined
 
 
-def _join(forward: Any, backward: Any, axis: int) -> Any:
+def _join(axis: int, forward: Any, backward: Any) -> Any:
     return nest.map_structure(lambda one, other: torch.cat((one, other), axis), forward, backward)
 
 

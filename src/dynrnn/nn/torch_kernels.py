@@ -18,7 +18,7 @@ from dynrnn.nn.plain import LayerKind
 
 __all__ = ["needed", "run", "run_packed"]
 
-_KERNELS = {"LSTM": _VF.lstm, "GRU": _VF.gru, "RNN_TANH": _VF.rnn_tanh, "RNN_RELU": _VF.rnn_relu}
+_KERNELS: dict[str, Any] = {"LSTM": _VF.lstm, "GRU": _VF.gru, "RNN_TANH": _VF.rnn_tanh, "RNN_RELU": _VF.rnn_relu}
 
 
 def needed(x: torch.Tensor, state: Sequence[torch.Tensor], weights: Sequence[torch.Tensor]) -> bool:
@@ -55,6 +55,7 @@ def run(
     ends = [max(length, 1) for length in rows]
     packed = pack_padded_sequence(x if none else x.masked_fill(along, 0), ends, batch_first, enforce_sorted=False)
     order, back = packed.sorted_indices, packed.unsorted_indices
+    assert order is not None and back is not None
     sorted_state = tuple(part.index_select(1, order) for part in state)
     data, sorted_finals = run_packed(kind, packed.data, packed.batch_sizes, sorted_state, weights)
     again = PackedSequence(data, packed.batch_sizes, order, back)
