@@ -13,6 +13,7 @@ import dynrnn
 from benchmarks import machine, report
 from benchmarks.cases import cells, length_cost, lstm_full, lstm_ragged
 from benchmarks.frameworks import frameworks
+from benchmarks.layers import layers
 from benchmarks.memory import memory
 from benchmarks.numerics import numerics
 from benchmarks.own import executor
@@ -22,6 +23,7 @@ SECTIONS: dict[str, Callable[[Options], Section]] = {
     "full": lstm_full,
     "ragged": lstm_ragged,
     "cells": cells,
+    "layers": layers,
     "frameworks": frameworks,
     "length": length_cost,
     "numerics": numerics,

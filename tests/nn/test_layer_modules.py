@@ -31,13 +31,13 @@ class Symmetric(torch.nn.Module):
 
 
 def test_parametrized_weights_are_computed_once_and_trained() -> None:
-    layer = dynrnn.nn.RNN(3, 4, 2, dtype=torch.float64)
+    layer: Any = dynrnn.nn.RNN(3, 4, 2, dtype=torch.float64)
     parametrize.register_parametrization(layer, "weight_hh_l0", Symmetric())
     x = torch.randn(5, 2, 3, dtype=torch.float64)
     Symmetric.calls = 0
     outputs, _ = layer(x)
     assert Symmetric.calls == 1
-    plain = torch.nn.RNN(3, 4, 2, dtype=torch.float64)
+    plain: Any = torch.nn.RNN(3, 4, 2, dtype=torch.float64)
     names = [name for name, _ in plain.named_parameters()]
     plain.load_state_dict({name: getattr(layer, name) for name in names})
     torch.testing.assert_close(outputs, plain(x)[0], rtol=0, atol=1e-12)

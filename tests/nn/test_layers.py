@@ -216,14 +216,14 @@ def test_initialization_is_torch_s() -> None:
 
 
 def test_torch_func_and_forward_mode() -> None:
-    theirs, ours = pair("GRU", 2, 3, bidirectional=True, dtype=torch.float64)
+    ours: Any = dynrnn.nn.GRU(2, 3, bidirectional=True, dtype=torch.float64)
     x = torch.randn(5, 4, 2, dtype=torch.float64)
     each = torch.func.vmap(lambda row: ours(row.unsqueeze(1), lengths=[3])[0], in_dims=1, out_dims=1)(x)
     torch.testing.assert_close(each.squeeze(2), ours(x, lengths=[3] * 4)[0])
     tangent = torch.randn_like(x)
     for lengths in (None, [3, 5, 1, 2]):
         function = lambda x, n=lengths: ours(x, lengths=n)[0]  # noqa: E731
-        _, forward_mode = torch.func.jvp(function, (x,), (tangent,))
+        forward_mode = torch.func.jvp(function, (x,), (tangent,))[1]
         jacobian = torch.autograd.functional.jacobian(function, x)
         torch.testing.assert_close(forward_mode, torch.einsum("abcxyz,xyz->abc", jacobian, tangent))
 
