@@ -25,7 +25,7 @@ from dynrnn.checks import describe_leaf
 from dynrnn.lengths import as_lengths
 from dynrnn.nn import torch_kernels
 from dynrnn.nn.operator import run_operator
-from dynrnn.nn.plain import LayerKind, run_plain
+from dynrnn.nn.plain import LayerKind, check_range, run_plain
 
 __all__ = ["GRU", "LSTM", "RNN"]
 
@@ -129,8 +129,8 @@ class _Layer(torch.nn.RNNBase):
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
         """Outputs and final states, by what can run them here."""
         kind = self._kind
-        if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
-            return run_operator(kind, x, state, weights, lengths, batch_first, packed)
+        if torch.compiler.is_compiling() and not _exporting():
+            return run_operator(kind, x, state, weights, lengths, batch_first)
         if torch_kernels.needed(x, state, weights):
             return torch_kernels.run(kind, x, state, weights, lengths, batch_first)
         return run_plain(kind, x, state, weights, lengths, batch_first, packed)
@@ -212,15 +212,10 @@ def _checked_lengths(lengths: Any, batch: int, steps: int) -> Any:
     return checked
 
 
-def check_range(lengths: list[int], steps: int) -> None:
-    """Refuse lengths that there cannot be.
-
-    Raises:
-        ValueError: one is not from 0 to ``steps``.
-    """
-    for row, length in enumerate(lengths):
-        if not 0 <= length <= steps:
-            raise ValueError(f"lengths must be from 0 to the number of steps, {steps}, got {length} for row {row}")
+def _exporting() -> bool:
+    """Whether ``torch.export`` is at work, whose graphs must run without this package."""
+    is_exporting = getattr(torch.compiler, "is_exporting", None)  # not in the oldest torch that we take
+    return is_exporting is not None and is_exporting()
 
 
 class RNN(_Layer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -10,7 +11,7 @@ from dynrnn.cells.torch_layout import TorchWeights, gru_step, lstm_step, relu_st
 from dynrnn.lengths import as_lengths
 from dynrnn.nn.stack import Direction, dropout_mask, run_layers
 
-__all__ = ["LayerKind", "run_plain"]
+__all__ = ["LayerKind", "check_range", "run_plain"]
 
 _STEPS = {"LSTM": lstm_step, "GRU": gru_step, "RNN_TANH": tanh_step, "RNN_RELU": relu_step}
 
@@ -44,6 +45,17 @@ class LayerKind(NamedTuple):
         ]
 
 
+def check_range(lengths: list[int], steps: int) -> None:
+    """Refuse lengths that there cannot be.
+
+    Raises:
+        ValueError: one is not from 0 to ``steps``.
+    """
+    for row, length in enumerate(lengths):
+        if not 0 <= length <= steps:
+            raise ValueError(f"lengths must be from 0 to the number of steps, {steps}, got {length} for row {row}")
+
+
 def run_plain(
     kind: LayerKind,
     x: torch.Tensor,
@@ -52,6 +64,7 @@ def run_plain(
     lengths: Any,
     batch_first: bool,
     packed: bool = False,
+    masks: Sequence[torch.Tensor] = (),
 ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
     """Run a layer on the engine.
 
@@ -63,6 +76,7 @@ def run_plain(
         lengths: B integers from 0 to T, or None.
         batch_first: the layout of x and of the outputs.
         packed: dropout is drawn as torch draws it for a packed sequence (rows must stand longest first).
+        masks: the dropout masks ``[T, B, width]`` of all layers but the last; they are drawn when there are none.
 
     Returns:
         Outputs, and final states like ``state``.
@@ -77,8 +91,12 @@ def run_plain(
     parts = [part.unbind(0) for part in state]
     states = list(zip(*parts, strict=True)) if len(parts) > 1 else list(parts[0])
 
+    drawn = iter(masks)
+
     def drop(width: int) -> torch.Tensor:
-        if not packed or rows is None:
+        if masks:
+            mask = next(drawn)
+        elif not packed or rows is None:
             mask = dropout_mask((steps, batch, width), kind.dropout, x)
         else:  # time-major, valid rows only
             live = torch.arange(steps).unsqueeze(1) < torch.tensor(rows)
