@@ -136,7 +136,7 @@ def _layer(
     number = next(_numbers)
     token.fill_(number)
     _kept[number] = arguments, results
-    weakref.finalize(token, _kept.pop, number, None)
+    weakref.finalize(token, _kept.pop, number, None).atexit = False
     outputs, *finals = (result.detach() for result in results)
     return outputs, finals, token
 

@@ -36,6 +36,9 @@ class Recurrent(torch.nn.Module):
     Attributes:
         cells: a list of the cells, in the order above; those that are modules are submodules of the layer.
 
+    ``torch.compile`` breaks its graph at this layer and compiles what stands before and behind it; the layers `RNN`,
+    `LSTM` and `GRU` are one node in its graph.
+
     Raises:
         TypeError: an argument has the wrong type, or something is no cell.
         ValueError: ``num_layers`` is not positive, ``dropout`` is not from 0 to 1, another number of cells.
@@ -110,6 +113,9 @@ class Recurrent(torch.nn.Module):
             initial_state_of(cell, given, batch, None, input, name=f"hx[{number}]")
             for number, (cell, given) in enumerate(zip(cells, hx or [None] * len(cells), strict=True))
         ]
+        run = run_layers
+        if torch.compiler.is_compiling():
+            from dynrnn.nn.uncompiled import run_layers_uncompiled as run
         begin_sequence(*cells, inputs=input)
         directions = [Direction(as_step(cell, f"cells[{number}]")) for number, cell in enumerate(cells)]
         each = 2 if self.bidirectional else 1
@@ -121,7 +127,7 @@ class Recurrent(torch.nn.Module):
             return mask.transpose(0, 1) if self.batch_first else mask
 
         dropping = drop if self.training and self.dropout > 0 else None
-        outputs, finals = run_layers(layers, input, states, rows, not self.batch_first, dropping)
+        outputs, finals = run(layers, input, states, rows, not self.batch_first, dropping)
         return outputs, tuple(finals)
 
     def extra_repr(self) -> str:
