@@ -14,6 +14,7 @@ from benchmarks import machine, report
 from benchmarks.beam import beam
 from benchmarks.cases import cells, length_cost, lstm_full, lstm_ragged
 from benchmarks.frameworks import frameworks
+from benchmarks.layers import layers
 from benchmarks.memory import memory
 from benchmarks.numerics import numerics
 from benchmarks.own import executor
@@ -24,6 +25,7 @@ SECTIONS: dict[str, Callable[[Options], Section]] = {
     "full": lstm_full,
     "ragged": lstm_ragged,
     "cells": cells,
+    "layers": layers,
     "frameworks": frameworks,
     "seq2seq": training,
     "beam": beam,

@@ -28,7 +28,16 @@ SHAPE = work.Shape(3, 7, 4, 5)
 def test_quick_run_has_every_section_and_writes_nothing() -> None:
     before = sorted((path.name, path.stat().st_mtime_ns) for path in (ROOT / "benchmarks").glob("*.*"))
     done = succeeded(python("-m", "benchmarks", "--quick", "--threads", "1", cwd=ROOT))
-    for title in ("rows full", "lengths uniform", "Cells", "frameworks", "against length", "Numerics", "Peak memory"):
+    for title in (
+        "rows full",
+        "lengths uniform",
+        "Cells",
+        "Layers",
+        "frameworks",
+        "against length",
+        "Numerics",
+        "Peak memory",
+    ):
         assert any(line.startswith("## ") and title in line for line in done.stdout.splitlines()), title
     # a row for each mode of each piece of work
     rows = [line for line in done.stdout.partition("# Benchmark results")[2].splitlines() if line.startswith("| ")]

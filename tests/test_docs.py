@@ -49,4 +49,4 @@ def test_no_block_is_left_out() -> None:
 
 
 def test_there_are_blocks() -> None:
-    assert {d.name for d in with_blocks("python")} >= {"README.md", "tf1.md"}
+    assert {d.name for d in with_blocks("python")} >= {"README.md", "layers.md", "tf1.md"}

@@ -9,7 +9,7 @@ import torch
 
 from dynrnn.lengths import as_lengths
 
-__all__ = ["reverse_sequence", "sequence_mask"]
+__all__ = ["reverse_sequence", "sequence_mask", "turn_index", "turn_rows"]
 
 
 def reverse_sequence(x: torch.Tensor, lengths: Any, seq_axis: int = 1, batch_axis: int = 0) -> torch.Tensor:
@@ -44,15 +44,66 @@ def reverse_sequence(x: torch.Tensor, lengths: Any, seq_axis: int = 1, batch_axi
     for row, length in enumerate(length_list):
         if not 0 <= length <= steps:
             raise ValueError(f"lengths must be from 0 to the number of steps {steps}, got {length} for row {row}")
-    # Row b, step t comes from step lengths[b] - 1 - t while t < lengths[b].
-    length_column = torch.tensor(length_list, dtype=torch.int64, device=x.device).reshape(batch, 1)
-    time = torch.arange(steps, device=x.device)
-    source = torch.where(time < length_column, length_column - 1 - time, time)
-    first = torch.arange(batch, device=x.device).reshape(batch, 1) * steps
+    if (seq_axis, batch_axis) == (0, 1):
+        return turn_rows(x, turn_index(length_list, steps, True, x.device))
     rows = x.movedim((batch_axis, seq_axis), (0, 1))
-    # One index_select over [B * T] slices: its gradient is an index_add, which leaves every slice to itself.
-    moved = rows.reshape(batch * steps, *rows.shape[2:]).index_select(0, (first + source).reshape(-1))
-    return moved.reshape(rows.shape).movedim((0, 1), (batch_axis, seq_axis))
+    moved = turn_rows(rows, turn_index(length_list, steps, False, x.device))
+    return moved.movedim((0, 1), (batch_axis, seq_axis))
+
+
+def turn_index(lengths: list[int], steps: int, time_major: bool, device: torch.device) -> torch.Tensor:
+    """Where each row and step comes from when rows are reversed within their lengths, for `turn_rows`.
+
+    Args:
+        lengths: one number from 0 to ``steps`` per row.
+        steps: T.
+        time_major: rows and steps are counted as in ``[T, B]`` memory, else as in ``[B, T]``.
+        device: of the result.
+
+    Returns:
+        Integers ``[B * T]``, a permutation that is its own inverse.
+    """
+    # Row b, step t comes from step lengths[b] - 1 - t while t < lengths[b].
+    ends, time = np.array(lengths, np.int64).reshape(-1, 1), np.arange(steps)
+    source = np.where(time < ends, ends - 1 - time, time)
+    rows = np.arange(len(lengths)).reshape(-1, 1)
+    flat = (source * len(lengths) + rows).T if time_major else source + rows * steps
+    return torch.from_numpy(flat.reshape(-1)).to(device)
+
+
+def turn_rows(x: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """``x``, with rows and steps as its first two dimensions, rearranged by an index of `turn_index`."""
+    turned: torch.Tensor = _Turn.apply(x, index)
+    return turned
+
+
+class _Turn(torch.autograd.Function):
+    """Rearrange by a permutation that is its own inverse.
+
+    So its gradient is the same rearrangement: torch's gradient of an index would add up, row by row, what this moves.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+        return x.flatten(0, 1).index_select(0, index).unflatten(0, x.shape[:2])
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        _, index = inputs
+        ctx.save_for_backward(index)
+        ctx.save_for_forward(index)
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> Any:
+        (index,) = ctx.saved_tensors
+        return _Turn.apply(grad, index), None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: torch.Tensor, _: Any) -> Any:
+        (index,) = ctx.saved_tensors
+        return _Turn.apply(tangent, index)
 
 
 def sequence_mask(lengths: Any, maxlen: int | None = None, dtype: torch.dtype = torch.bool) -> torch.Tensor:

@@ -1,0 +1,121 @@
+"""Layers on layers, each in one or two directions, over `dynrnn.scan`.
+
+    for layer in layers:
+        forward  = scan(layer[0], x)
+        backward = turn(scan(layer[1], turn(x)))        # if there are two directions
+        x = dropout(join(forward, backward))            # no dropout behind the last
+
+where ``turn`` reverses every row within its length. The outputs of the two directions stay apart between layers: a step
+of the next layer takes a pair and joins its columns, which for the engine is addressing, and the backward direction's
+outputs are fed to the next backward direction as they come out of the loop. So between two layers each direction is
+turned once, for the other, and nothing is concatenated but the outputs of the last layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+
+from dynrnn import nest
+from dynrnn.scan import scan
+from dynrnn.sequence import turn_index, turn_rows
+
+__all__ = ["Direction", "dropout_mask", "run_layers"]
+
+
+class Direction(NamedTuple):
+    """What reads a sequence in one direction: a step of `dynrnn.scan`, and its parameters."""
+
+    step: Callable[[Any, Any, Any], tuple[Any, Any]]
+    params: Any = ()
+
+
+def run_layers(
+    layers: list[list[Direction]],
+    x: Any,
+    states: list[Any],
+    lengths: list[int] | None,
+    time_major: bool,
+    drop: Callable[[int], torch.Tensor] | None = None,
+) -> tuple[Any, list[Any]]:
+    """Run layers of one or two directions.
+
+    Args:
+        layers: for each layer its directions, the forward one first.
+        x: nest of tensors ``[B, T, ...]``.
+        states: initial state of each direction, in the order of the layers.
+        lengths: B numbers from 0 to T, or None for T everywhere.
+        time_major: sequences are ``[T, B, ...]``.
+        drop: given the width of a layer's output, what this is multiplied with on the way to the next layer.
+
+    Returns:
+        The last layer's outputs, and the final states in the order of ``states``.
+    """
+    leaf = nest.flatten(x)[0]
+    time_axis = 0 if time_major else 1
+    index = None
+    if lengths is not None and any(len(directions) > 1 for directions in layers):
+        index = turn_index(lengths, leaf.shape[time_axis], time_major, leaf.device)
+
+    def turn(sequences: Any) -> Any:
+        if index is None:
+            return nest.map_structure(lambda each: each.flip(time_axis), sequences)
+        return nest.map_structure(lambda each: turn_rows(each, index), sequences)
+
+    def run(direction: Direction, pieces: tuple[Any, ...], state: Any) -> tuple[Any, Any]:
+        step, inputs = (direction.step, pieces[0]) if len(pieces) == 1 else (_joining(direction.step), pieces)
+        return scan(step, inputs, state, direction.params, lengths=lengths, time_major=time_major)
+
+    pieces: tuple[Any, ...] = (x,)
+    turned: tuple[Any, ...] | None = None
+    waiting = iter(states)
+    finals = []
+    for number, directions in enumerate(layers):
+        last = number == len(layers) - 1
+        y, final = run(directions[0], pieces, next(waiting))
+        finals.append(final)
+        if len(directions) == 1:
+            pieces = (y,)
+        else:
+            turned = tuple(map(turn, pieces)) if turned is None else turned
+            back, final = run(directions[1], turned, next(waiting))
+            finals.append(final)
+            pieces = (y, turn(back))
+            turned = None if last or drop is not None else (turn(y), back)
+        if drop is not None and not last:
+            pieces = _dropped(pieces, drop)
+    return pieces[0] if len(pieces) == 1 else _join(2, *pieces), finals
+
+
+def dropout_mask(sizes: tuple[int, ...], p: float, like: torch.Tensor) -> torch.Tensor:
+    """Zeros with probability ``p``, else ``1 / (1 - p)``; drawn as torch draws it in its own layers."""
+    if p == 1:
+        return torch.zeros(sizes, dtype=like.dtype, device=like.device)
+    return torch.empty(sizes, dtype=like.dtype, device=like.device).bernoulli_(1 - p).div_(1 - p)
+
+
+def _joining(step: Callable[[Any, Any, Any], tuple[Any, Any]]) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
+    """``step`` for inputs that are the outputs of two directions."""
+
+    def joined(params: Any, pieces: Any, state: Any) -> tuple[Any, Any]:
+        return step(params, _join(1, *pieces), state)
+
+    return joined
+
+
+def _join(axis: int, forward: Any, backward: Any) -> Any:
+    return nest.map_structure(lambda one, other: torch.cat((one, other), axis), forward, backward)
+
+
+def _dropped(pieces: tuple[Any, ...], drop: Callable[[int], torch.Tensor]) -> tuple[Any, ...]:
+    """The outputs of a layer after dropout: one draw for the joined outputs, as if they had been joined."""
+    kinds = [nest.flatten(piece) for piece in pieces]
+    kept: list[list[torch.Tensor]] = [[] for _ in pieces]
+    for leaves in zip(*kinds, strict=True):
+        widths = [leaf.shape[2] for leaf in leaves]
+        masks = drop(sum(widths)).split(widths, 2)
+        for into, leaf, mask in zip(kept, leaves, masks, strict=True):
+            into.append(leaf * mask)
+    return tuple(nest.pack_as(piece, leaves) for piece, leaves in zip(pieces, kept, strict=True))

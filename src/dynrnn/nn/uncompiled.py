@@ -1,0 +1,14 @@
+"""`run_layers` as a function that ``torch.compile`` leaves alone: it breaks the graph, and is not unrolled in it.
+
+A module of its own because ``torch.compiler.disable`` loads the compiler: it is imported while something is compiled.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from dynrnn.nn.stack import run_layers
+
+__all__ = ["run_layers_uncompiled"]
+
+run_layers_uncompiled = torch.compiler.disable(run_layers)
