@@ -21,6 +21,7 @@ from dynrnn.tf1 import (
     math,
     math_ops,
     melt,
+    metrics,
     nest,
     nn,
     random,
@@ -81,6 +82,8 @@ from dynrnn.tf1.core.variables import *
 from dynrnn.tf1.debug_ops import Assert, Print, check_numerics, verify_tensor_all_finite
 from dynrnn.tf1.framework_ops import *
 from dynrnn.tf1.functional_ops import *
+from dynrnn.tf1.indexed_slices import IndexedSlices
+from dynrnn.tf1.lookup import tables_initializer
 from dynrnn.tf1.optimizers import AggregationMethod
 from dynrnn.tf1.script_ops import py_func
 from dynrnn.tf1.sparse_ops import *

@@ -32,7 +32,7 @@ _GROUPS: list[tuple[tuple[str, ...], str, str]] = [
     ),
     (("nn",), "python.ops", "candidate_sampling_ops ctc_ops embedding_ops nn nn_impl nn_ops"),
     (_CELLS, "python.ops", "rnn_cell rnn_cell_impl"),
-    (_DRIVERS, "python.ops", "rnn"),
+    (("nn", "rnn"), "python.ops", "rnn"),
     (_LEGACY, "python.ops", "seq2seq"),
     (("losses",), "python.ops.losses", "losses losses_impl util"),
     (("metrics",), "python.ops", "metrics metrics_impl"),

@@ -200,8 +200,8 @@ class _Binder(_Walker):
                 if alias.name != "*":
                     scope.bind(alias.asname or alias.name, None if module is None else _short((*module, alias.name)))
                 elif module is not None:
-                    for name in self._star(module):
-                        scope.bind(name, (*module, name))
+                    for public in self._star(module):
+                        scope.bind(public, (*module, public))
         elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr)):
             if node.value is not None:
                 self.walk(node.value, scope, guarded)

@@ -27,4 +27,6 @@ MODULES = (
     "contrib",
     "legacy",
     "sampled",
+    "metrics",
+    "tables_and_strings",
 )
