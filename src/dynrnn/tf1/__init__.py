@@ -8,9 +8,13 @@ from dynrnn.tf1 import (
     app,
     array_ops,
     bitwise,
+    compat,
     contrib,
+    dtypes,
+    estimator,
     flags,
     gfile,
+    image,
     init_ops,
     initializers,
     layers,
@@ -26,10 +30,12 @@ from dynrnn.tf1 import (
     nn,
     random,
     random_ops,
+    resource_loader,
     rnn_cell,
     sparse,
     string_ops,
     strings,
+    test,
     train,
 )
 from dynrnn.tf1._install import install, uninstall
@@ -37,6 +43,7 @@ from dynrnn.tf1._namespace import missing
 from dynrnn.tf1.check_ops import *
 from dynrnn.tf1.clip_ops import *
 from dynrnn.tf1.config import *
+from dynrnn.tf1.contrib.util import constant_value as get_static_value
 from dynrnn.tf1.core import errors, tensor_shape
 from dynrnn.tf1.core.control_flow import case, cond, group, no_op, while_loop
 from dynrnn.tf1.core.control_flow import tuple_ as tuple
@@ -85,8 +92,10 @@ from dynrnn.tf1.functional_ops import *
 from dynrnn.tf1.indexed_slices import IndexedSlices
 from dynrnn.tf1.lookup import tables_initializer
 from dynrnn.tf1.optimizers import AggregationMethod
+from dynrnn.tf1.printing import print_v2 as print
 from dynrnn.tf1.script_ops import py_func
 from dynrnn.tf1.sparse_ops import *
+from dynrnn.tf1.template import *
 from dynrnn.tf1.tensor_array import TensorArray
 
 # functions whose TensorFlow names are Python's (range, slice, abs) have other names in their modules

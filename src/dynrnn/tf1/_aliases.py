@@ -117,7 +117,10 @@ _GROUPS: list[tuple[tuple[str, ...], str, str]] = [
     (("contrib.grid_rnn",), "contrib.grid_rnn.python.ops", "grid_rnn_cell"),
     (("contrib.lookup", "lookup"), "contrib.lookup", "lookup_ops"),
     (("contrib.metrics",), "contrib.metrics.python.ops", "metric_ops"),
-    (("contrib.losses", "losses"), "contrib.losses.python.losses", "loss_ops"),
+    (("contrib.slim.losses",), "contrib", "losses"),
+    (("contrib.slim.losses",), "contrib.losses.python.losses", "loss_ops"),
+    (("contrib.learn.preprocessing",), "contrib.learn.python.learn", "preprocessing"),
+    (("contrib.learn.preprocessing",), "contrib.learn.python.learn.preprocessing", "text categorical_vocabulary"),
     (_MNIST, "contrib.learn.datasets", "mnist"),
     (_MNIST, "contrib.learn.python.learn.datasets", "mnist"),
 ]

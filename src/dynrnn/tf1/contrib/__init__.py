@@ -1,8 +1,36 @@
 """``tf.contrib``."""
 
 from dynrnn.tf1._namespace import missing
-from dynrnn.tf1.contrib import crf, ctc, framework, layers, legacy_seq2seq, lookup, metrics, rnn, seq2seq
+from dynrnn.tf1.contrib import (
+    compiler,
+    crf,
+    ctc,
+    framework,
+    layers,
+    learn,
+    legacy_seq2seq,
+    lookup,
+    metrics,
+    rnn,
+    seq2seq,
+    slim,
+    util,
+)
 
-__all__ = ["crf", "ctc", "framework", "layers", "legacy_seq2seq", "lookup", "metrics", "rnn", "seq2seq"]
+__all__ = [
+    "compiler",
+    "crf",
+    "ctc",
+    "framework",
+    "layers",
+    "learn",
+    "legacy_seq2seq",
+    "lookup",
+    "metrics",
+    "rnn",
+    "seq2seq",
+    "slim",
+    "util",
+]
 
 __getattr__ = missing(__name__, globals())
