@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ def graph() -> Iterator[None]:
         yield
 
 
-def values(*tensors: object) -> list[object]:
+def values(*tensors: Any) -> list[Any]:
     with tf.Session() as session:
         session.run(tf.tables_initializer())
         return session.run(list(tensors))

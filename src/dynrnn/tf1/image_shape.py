@@ -8,7 +8,7 @@ import numpy as np
 
 from dynrnn.tf1 import array_ops, math_ops
 from dynrnn.tf1.core import dtypes
-from dynrnn.tf1.core.control_flow import cond
+from dynrnn.tf1.core.control_flow import case, cond
 from dynrnn.tf1.core.convert import convert_to_tensor
 from dynrnn.tf1.core.graph import name_scope
 from dynrnn.tf1.core.infer import constant_value
@@ -219,9 +219,9 @@ def central_crop(image: Any, central_fraction: float) -> Tensor:
             raise ValueError("central_fraction must be within (0, 1]")
         if central_fraction == 1.0:
             return value
-        starts = [_start(size, central_fraction) for size in _sizes(value)]
-        (height, width) = (size - 2 * start for size, start in zip(_sizes(value), starts, strict=True))
-        return crop_to_bounding_box(value, *starts, height, width)
+        height, width = _sizes(value)
+        top, left = _start(height, central_fraction), _start(width, central_fraction)
+        return crop_to_bounding_box(value, top, left, height - 2 * top, width - 2 * left)
 
 
 def _start(size: Any, fraction: float) -> Any:
@@ -282,22 +282,26 @@ def transpose_image(image: Any) -> Tensor:
 
 
 def rot90(image: Any, k: Any = 1, name: str | None = None) -> Tensor:
-    """An image, or each of a batch, turned ``k`` times by 90 degrees to the left.
-
-    Raises:
-        NotImplementedError: a ``k`` that the graph does not decide.
-    """
+    """An image, or each of a batch, turned ``k`` times (an int or an int32 scalar) by 90 degrees to the left."""
     with name_scope(name, "rot90"):
         value = _image(image)
-        turns = constant_value(convert_to_tensor(k, dtypes.int32))
-        if turns is None:
-            raise NotImplementedError("rot90 with a tensor k; use tf.case over rot90(image, 0), ..., rot90(image, 3)")
-        times = int(turns) % 4
-        if times == 0:
-            return array_ops.identity(value)
-        if times == 2:
-            return flip_left_right(flip_up_down(value))
-        return flip_up_down(transpose_image(value)) if times == 1 else transpose_image(flip_up_down(value))
+        turns = math_ops.floormod(convert_to_tensor(k, dtypes.int32), 4)
+        known = constant_value(turns)
+        if known is not None:
+            return array_ops.identity(_turned(value, int(known)))
+        branches = [(math_ops.equal(turns, i), lambda i=i: _turned(value, i)) for i in (1, 2, 3)]
+        result = case(branches, default=lambda: array_ops.identity(value), exclusive=True)
+        static = value.shape.as_list()
+        result.set_shape([*static[:-3], None, None, static[-1]])
+        return result
+
+
+def _turned(value: Tensor, times: int) -> Tensor:
+    if times == 1:
+        return flip_up_down(transpose_image(value))
+    if times == 2:
+        return flip_left_right(flip_up_down(value))
+    return transpose_image(flip_up_down(value)) if times == 3 else value
 
 
 def total_variation(images: Any, name: str | None = None) -> Tensor:

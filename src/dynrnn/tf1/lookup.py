@@ -143,7 +143,7 @@ def _infer_export(inputs: Sequence[Tensor], attrs: dict[str, Any]) -> list[Spec]
 @register("LookupTableExport", _infer_export, differentiable=False, stateful=True, needs_run=True)
 def _export(run: Any, *, table: LookupInterface) -> tuple[Any, Any]:
     content = table.content(run)
-    shape = [len(content), *table.value_shape.as_list()]
+    shape = [len(content), *(int(n or 0) for n in table.value_shape.as_list())]
     values = list(content.values())
     if table.value_shape.ndims:
         return _like(list(content), table.key_dtype, [len(content)]), torch.tensor(

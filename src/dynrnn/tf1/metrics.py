@@ -409,9 +409,9 @@ def auc(
 def _confusion(labels: Any, predictions: Any, num_classes: int, weights: Any) -> tuple[Variable, Tensor]:
     """The matrix of what was predicted (columns) for each label (rows), and its update."""
     total = metric_variable([num_classes, num_classes], "total_confusion_matrix", dtypes.float64)
-    flat = [array_ops.reshape(math_ops.cast(t, dtypes.int64), [-1]) for t in (labels, predictions)]
+    rows, columns = (array_ops.reshape(math_ops.cast(t, dtypes.int64), [-1]) for t in (labels, predictions))
     factor = None if weights is None else array_ops.reshape(math_ops.cast(weights, dtypes.float64), [-1])
-    now = math_ops.confusion_matrix(*flat, num_classes, weights=factor, dtype=dtypes.float64)
+    now = math_ops.confusion_matrix(rows, columns, num_classes, weights=factor, dtype=dtypes.float64)
     return total, assign_add(total, now)
 
 

@@ -1,4 +1,4 @@
-"""``tf.print``, an operation that prints, and ``tf.py_function``."""
+"""``tf.print``: an operation that prints."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from dynrnn import nest
 from dynrnn.tf1.core.build import is_symbolic
 from dynrnn.tf1.core.convert import convert_to_tensor
 from dynrnn.tf1.core.graph import Operation, get_default_graph
@@ -27,29 +28,47 @@ _LOGS: dict[str, Callable[[str], Any]] = {
 
 
 def _text(value: Any, summarize: int) -> str:
-    array = value.detach().numpy() if isinstance(value, torch.Tensor) else value
-    if array.dtype == object:
-        array = np.array([v.decode(errors="replace") for v in array.ravel()], dtype=object).reshape(array.shape)
-    return _shown(array, summarize)
+    return _shown(value.detach().numpy() if isinstance(value, torch.Tensor) else value, summarize)
 
 
 def _shown(array: Any, summarize: int) -> str:
     """As TensorFlow writes it: the first and last ``summarize`` elements of each dimension."""
     if array.ndim == 0:
-        item = array[()]
-        return (
-            str(bool(item)).lower() if array.dtype == bool else f"{item}" if array.dtype.kind != "f" else f"{item:.6g}"
-        )
+        return _element(array[()], array.dtype.kind)
     count = len(array)
     rows = range(count) if summarize < 0 or count <= 2 * summarize else [*range(summarize), None, *range(-summarize, 0)]
-    parts = ["..." if i is None else _shown(array[i], summarize) for i in rows]
-    return "[" + (" " if array.ndim == 1 else "\n ").join(part.replace("\n", "\n ") for part in parts) + "]"
+    parts = ["..." if i is None else _shown(np.asarray(array[i], array.dtype), summarize) for i in rows]
+    between = "\n" * (array.ndim - 1) + " "
+    return "[" + between.join(part.replace("\n ", "\n  ") for part in parts) + "]"
+
+
+def _element(item: Any, kind: str) -> str:
+    if kind == "O":
+        return f'"{item.decode(errors="replace")}"'
+    if kind == "b":
+        return "1" if item else "0"
+    if kind != "f":
+        return str(item)
+    few, many = (15, 17) if item.dtype == np.float64 else (6, 9)
+    short = f"{item:.{few}g}"
+    # as few digits as give the number back
+    return short if np.isnan(item) or item.dtype.type(short) == item else f"{item:.{many}g}"
+
+
+class _Place:
+    """Where the text of a tensor goes, in the text of a list or dict."""
+
+    def __repr__(self) -> str:
+        return _MARK
+
+
+_MARK = "\0"
 
 
 @register("PrintV2", lambda inputs, attrs: [], differentiable=False, stateful=True)
-def _print(*values: Any, parts: tuple[Any, ...], stream: Any, end: str, sep: str, summarize: int) -> tuple[()]:
-    given = iter(values)
-    text = sep.join(_text(next(given), summarize) if part is None else part for part in parts)
+def _print(*values: Any, template: str, stream: Any, end: str, summarize: int) -> tuple[()]:
+    first, *rest = template.split(_MARK)
+    text = first + "".join(_text(value, summarize) + more for value, more in zip(values, rest, strict=True))
     if isinstance(stream, str) and stream in _LOGS:
         _LOGS[stream](text)
     elif isinstance(stream, str) and stream.startswith("file://"):
@@ -81,13 +100,14 @@ def print_v2(*inputs: Any, **kwargs: Any) -> Operation:
     known = stream in (sys.stdout, sys.stderr, "stdout", "stderr", *_LOGS)
     if not known and not (isinstance(stream, str) and stream.startswith("file://")):
         raise ValueError(f"Unknown output stream {stream!r}: expected sys.stdout, sys.stderr or 'file://PATH'")
-    parts = tuple(None if is_symbolic(part) else str(part) for part in inputs)
-    tensors = [convert_to_tensor(part) for part in inputs if is_symbolic(part)]
-    attrs = {
-        "parts": parts,
-        "stream": stream,
-        "end": end,
-        "sep": sep,
-        "summarize": 3 if summarize is None else summarize,
-    }
+    tensors: list[Any] = []
+
+    def part(value: Any) -> Any:
+        if not is_symbolic(value):
+            return value
+        tensors.append(convert_to_tensor(value))
+        return _Place()
+
+    texts = [str(nest.map_structure(part, item)) for item in inputs]
+    attrs = {"template": sep.join(texts), "stream": stream, "end": end, "summarize": summarize or 3}
     return get_default_graph().create_op("PrintV2", tensors, attrs, name or "PrintV2")

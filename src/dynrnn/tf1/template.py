@@ -68,8 +68,8 @@ def make_template(
 def get_local_variable(name: str, *args: Any, **kwargs: Any) -> Variable:
     """``tf.get_variable`` of a variable in the collection LOCAL_VARIABLES, not trained."""
     keys = [*(kwargs.pop("collections", None) or []), GraphKeys.LOCAL_VARIABLES]
-    kwargs.pop("trainable", None)
-    return get_variable(name, *args, trainable=False, collections=list(dict.fromkeys(keys)), **kwargs)
+    kwargs.update(trainable=False, collections=list(dict.fromkeys(keys)))
+    return get_variable(name, *args, **kwargs)
 
 
 def fixed_size_partitioner(num_shards: int, axis: int = 0) -> Callable[..., list[int]]:

@@ -28,5 +28,6 @@ MODULES = (
     "legacy",
     "sampled",
     "metrics",
+    "image",
     "tables_and_strings",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from goldens.harness import Program, case, fixed
@@ -10,7 +10,9 @@ from goldens.harness import Program, case, fixed
 _BATCHES = 3
 
 
-def _metric(name: str, make: Callable[..., Any], feeds: dict[str, tuple[str, list[int], Callable[[Any], Any]]]) -> None:
+def _metric(
+    name: str, make: Callable[..., Any], feeds: Mapping[str, tuple[str, list[int], Callable[[Any], Any]]]
+) -> None:
     @case(f"metrics/{name}")
     def program(tf: Any, np: Any) -> Program:
         places = {key: tf.placeholder(dtype, shape, key) for key, (dtype, shape, _) in feeds.items()}

@@ -1,7 +1,7 @@
 """Images resized: how each method weighs the pixels of the old image.
 
-Each method is linear and works on rows and columns one after the other. In TensorFlow 1's convention, pixel ``i`` of the
-new image lies at ``i * old / new`` (``align_corners``: ``i * (old - 1) / (new - 1)``; ``half_pixel_centers``:
+Each method is linear and works on rows and columns one after the other. In TensorFlow 1's convention, pixel ``i`` of
+the new image lies at ``i * old / new`` (``align_corners``: ``i * (old - 1) / (new - 1)``; ``half_pixel_centers``:
 ``(i + 0.5) * old / new - 0.5``) of the old one, without the half pixel that others add.
 """
 
