@@ -43,6 +43,7 @@ from dynrnn.tf1._namespace import missing
 from dynrnn.tf1.check_ops import *
 from dynrnn.tf1.clip_ops import *
 from dynrnn.tf1.config import *
+from dynrnn.tf1.contrib import distributions
 from dynrnn.tf1.contrib.util import constant_value as get_static_value
 from dynrnn.tf1.core import errors, tensor_shape
 from dynrnn.tf1.core.control_flow import case, cond, group, no_op, while_loop

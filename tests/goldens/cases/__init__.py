@@ -29,5 +29,6 @@ MODULES = (
     "sampled",
     "metrics",
     "image",
+    "distributions",
     "tables_and_strings",
 )
