@@ -208,7 +208,7 @@ def training(options: Options) -> Section:
     )
     section.notes.append(
         "An LSTM encodes S words; an LSTM decodes T, teacher-forced, with Bahdanau's or Luong's attention, an "
-        "attention layer and input feeding; embeddings, output layer, cross entropy and all gradients are in it. `loop` "
+        "attention layer and input feeding; embeddings, output layer, cross entropy, all gradients are in it. `loop` "
         "is nn.LSTM (on packed sequences where rows are ragged) and a Python loop over nn.LSTMCell."
     )
     for shape in QUICK_SHAPES if options.quick else SHAPES:

@@ -1,11 +1,12 @@
-"""The ``dynrnn`` command: ``dynrnn run SCRIPT [ARGS...]`` runs a TensorFlow 1 program as ``python SCRIPT`` would.
+"""The ``dynrnn`` command.
 
-``import tensorflow`` in the program is ``dynrnn.tf1``; everything else is as Python makes it: ``sys.argv``,
-``sys.path[0]``, ``__file__``, ``__name__ == "__main__"``, the exit status, and a traceback that begins in the
-program. ``dynrnn inspect`` and ``dynrnn convert`` are for checkpoints.
+``dynrnn run SCRIPT [ARGS...]`` runs a TensorFlow 1 program as ``python SCRIPT`` would. ``import tensorflow`` in the
+program is ``dynrnn.tf1``; everything else is as Python makes it: ``sys.argv``, ``sys.path[0]``, ``__file__``,
+``__name__ == "__main__"``, the exit status, and a traceback that begins in the program. A process that the program
+starts afresh (``multiprocessing`` with the ``spawn`` method) is a plain Python again.
 
-A process that the program starts afresh (``multiprocessing`` with the ``spawn`` method) is a plain Python
-again.
+``dynrnn check PATH...`` reads programs without running them and lists the TensorFlow symbols that dynrnn lacks.
+``dynrnn inspect`` and ``dynrnn convert`` are for checkpoints.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ import importlib.machinery
 import importlib.util
 import io
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib.abc import InspectLoader
 from types import ModuleType, TracebackType
 from typing import Any, NoReturn
 
+from dynrnn import _python2
 from dynrnn._version import __version__
 
 __all__ = ["main"]
@@ -30,17 +31,6 @@ __all__ = ["main"]
 _INTERRUPTED = 130
 _LAUNCHERS = (__name__, "importlib._bootstrap", "importlib._bootstrap_external")
 _KEPT: list[ModuleType | None] = []  # a module that is still running must outlive its place in sys.modules
-
-# What the compiler says of lines that were right in Python 2, and such lines where it says only "invalid syntax".
-_PYTHON_2_MESSAGE = re.compile(
-    r"Missing parentheses in call to '(print|exec)'"
-    r"|multiple exception types must be parenthesized"
-    r"|leading zeros in decimal integer literals"
-    r"|inconsistent use of tabs"
-)
-_PYTHON_2_LINE = re.compile(
-    r"^\s*(print|exec)\s+[^=(]|<>|\bexcept\s[^:]*,\s*\w+\s*:|\braise\s+\w+\s*,|\bur['\"]|\b(0[0-7]+|\d+[lL])\b"
-)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,6 +51,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     run.add_argument("script", metavar="SCRIPT", help="the program's file")
     run.add_argument("-m", dest="module", metavar="MODULE", help="run a module found on sys.path, as `python -m` does")
     _add_checkpoint_commands(commands)
+    check = commands.add_parser(
+        "check",
+        help="list what dynrnn lacks for a TensorFlow 1 program, without running it",
+        description="Read Python files, notebooks and folders of them, and list each TensorFlow symbol that they use "
+        "and dynrnn lacks: file, line, and what to do. The exit status is 1 if there is any.",
+    )
+    check.add_argument("paths", metavar="PATH", nargs="*", help="a .py file, a notebook, or a folder")
+    check.add_argument(
+        "--coverage",
+        metavar="TABLE",
+        nargs="?",
+        const="",
+        help="instead look up a table of symbols and print how much of it is covered; by default the table of the "
+        "symbols that 143 public recurrent programs use",
+    )
+    if words[:1] == ["check"]:
+        return _check(check, check.parse_args(words[1:]))
     # The program's own words are cut off before argparse can take them for ours.
     if words[:1] != ["run"] or len(words) < 2:
         found = parser.parse_args(words)
@@ -78,6 +85,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         _run_script(first, rest)
     return 0
+
+
+def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    if options.coverage is None and not options.paths:
+        parser.error("expected a PATH, or --coverage")
+    from dynrnn.tf1 import _check
+
+    if options.coverage is not None:
+        if options.paths:
+            parser.error("--coverage looks up a table; it takes no PATH")
+        try:
+            found = _check.coverage(_check.table(options.coverage or _check.TABLE))
+        except (OSError, ValueError) as error:
+            parser.error(str(error))
+        for row, text in found.lacking:
+            print(f"{row.programs}\t{row.uses}\t{row.symbol}\t{text}")
+        print(found.summary())
+        return 1 if found.lacking else 0
+    report = _check.check(options.paths)
+    for line in report.lines:
+        print(line)
+    print(report.summary())
+    return 1 if report.lines else 0
 
 
 def _add_checkpoint_commands(commands: Any) -> None:
@@ -209,12 +239,9 @@ def _execute(compiled: Callable[[], Any], names: dict[str, Any]) -> None:
     except BaseException as error:
         traceback = _of_program(error.__traceback__)
         sys.excepthook(type(error), error.with_traceback(traceback), traceback)
-        if isinstance(error, SyntaxError) and _looks_like_python_2(error):
-            print(
-                f"dynrnn run: {error.filename} looks like Python 2; `2to3 -w {error.filename}` (a tool that comes with "
-                "Python up to 3.12) turns it into Python 3",
-                file=sys.stderr,
-            )
+        hint = _python2.hint(error, error.filename) if isinstance(error, SyntaxError) else None
+        if hint is not None:
+            print(f"dynrnn run: {hint}", file=sys.stderr)
         sys.exit(_INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1)
 
 
@@ -225,5 +252,5 @@ def _of_program(traceback: TracebackType | None) -> TracebackType | None:
     return traceback
 
 
-def _looks_like_python_2(error: SyntaxError) -> bool:
-    return bool(_PYTHON_2_MESSAGE.search(error.msg or "") or _PYTHON_2_LINE.search(error.text or ""))
+if __name__ == "__main__":
+    sys.exit(main())

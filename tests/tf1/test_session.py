@@ -637,3 +637,14 @@ def test_graph_elements_survive_copies_of_structures_that_hold_them() -> None:
 def test_dtypes_and_shapes_can_be_pickled() -> None:
     for thing in (tf.float32, tf.TensorShape([None, 3]), tf.TensorShape(None), tf.Dimension(4)):
         assert pickle.loads(pickle.dumps(thing)) == thing
+
+
+def test_operation_waits_for_what_is_fed() -> None:
+    """A control input whose values are fed is not computed."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        x = tf.placeholder(tf.float32, [], "x")
+        with tf.control_dependencies([x]):
+            y = tf.constant(2.0) + 1.0
+        assert session.run(y, {x: 5.0}) == 3.0
+        with pytest.raises(tf.errors.InvalidArgumentError, match="You must feed a value for placeholder tensor 'x'"):
+            session.run(y)

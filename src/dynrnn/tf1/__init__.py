@@ -8,10 +8,14 @@ from dynrnn.tf1 import (
     app,
     array_ops,
     bitwise,
+    compat,
     contrib,
     data,
+    dtypes,
+    estimator,
     flags,
     gfile,
+    image,
     init_ops,
     initializers,
     io,
@@ -23,16 +27,19 @@ from dynrnn.tf1 import (
     math,
     math_ops,
     melt,
+    metrics,
     nest,
     nn,
     python_io,
     random,
     random_ops,
+    resource_loader,
     rnn_cell,
     sparse,
     string_ops,
     strings,
     summary,
+    test,
     train,
 )
 from dynrnn.tf1._install import install, uninstall
@@ -40,6 +47,8 @@ from dynrnn.tf1._namespace import missing
 from dynrnn.tf1.check_ops import *
 from dynrnn.tf1.clip_ops import *
 from dynrnn.tf1.config import *
+from dynrnn.tf1.contrib import distributions
+from dynrnn.tf1.contrib.util import constant_value as get_static_value
 from dynrnn.tf1.core import errors, tensor_shape
 from dynrnn.tf1.core.control_flow import case, cond, group, no_op, while_loop
 from dynrnn.tf1.core.control_flow import tuple_ as tuple
@@ -86,8 +95,11 @@ from dynrnn.tf1.debug_ops import Assert, Print, check_numerics, verify_tensor_al
 from dynrnn.tf1.file_ops import matching_files, read_file, write_file
 from dynrnn.tf1.framework_ops import *
 from dynrnn.tf1.functional_ops import *
+from dynrnn.tf1.indexed_slices import IndexedSlices
+from dynrnn.tf1.lookup import tables_initializer
 from dynrnn.tf1.optimizers import AggregationMethod
 from dynrnn.tf1.parsing_ops import *
+from dynrnn.tf1.printing import print_v2 as print
 from dynrnn.tf1.queues.producers import count_up_to
 from dynrnn.tf1.queues.queues import FIFOQueue, PaddingFIFOQueue, QueueBase, RandomShuffleQueue
 from dynrnn.tf1.queues.readers import (
@@ -101,6 +113,7 @@ from dynrnn.tf1.queues.readers import (
 from dynrnn.tf1.script_ops import py_func
 from dynrnn.tf1.sparse_ops import *
 from dynrnn.tf1.summary.old_names import *
+from dynrnn.tf1.template import *
 from dynrnn.tf1.tensor_array import TensorArray
 
 # functions whose TensorFlow names are Python's (range, slice, abs) have other names in their modules

@@ -25,14 +25,15 @@ _GROUPS: list[tuple[tuple[str, ...], str, str]] = [
     (
         _ROOT,
         "python.ops",
-        "array_ops check_ops clip_ops confusion_matrix control_flow_ops data_flow_ops functional_ops gradients "
+        "array_ops check_ops clip_ops confusion_matrix data_flow_ops functional_ops gradients "
         "gradients_impl histogram_ops init_ops io_ops linalg_ops logging_ops math_ops numerics parsing_ops "
         "partitioned_variables random_ops resource_variable_ops script_ops session_ops sparse_ops special_math_ops "
         "standard_ops state_ops string_ops template tensor_array_ops variable_scope variables",
     ),
+    (("control_flow_ops",), "python.ops", "control_flow_ops"),
     (("nn",), "python.ops", "candidate_sampling_ops ctc_ops embedding_ops nn nn_impl nn_ops"),
     (_CELLS, "python.ops", "rnn_cell rnn_cell_impl"),
-    (_DRIVERS, "python.ops", "rnn"),
+    (("nn", "rnn"), "python.ops", "rnn"),
     (_LEGACY, "python.ops", "seq2seq"),
     (("losses",), "python.ops.losses", "losses losses_impl util"),
     (("metrics",), "python.ops", "metrics metrics_impl"),
@@ -40,7 +41,8 @@ _GROUPS: list[tuple[tuple[str, ...], str, str]] = [
     (("signal", "contrib.signal"), "python.ops", "spectral_ops"),
     (("lookup", "contrib.lookup"), "python.ops", "lookup_ops"),
     (("summary",), "python.ops", "summary_ops"),
-    (("distributions", "contrib.distributions"), "python.ops.distributions", "distributions"),
+    (("contrib.distributions",), "python.ops.distributions", "bernoulli categorical distributions normal uniform"),
+    (("contrib.distributions",), "contrib.distributions.python.ops", "bernoulli categorical normal uniform"),
     (
         _ROOT,
         "python.framework",
@@ -118,7 +120,10 @@ _GROUPS: list[tuple[tuple[str, ...], str, str]] = [
     (("contrib.grid_rnn",), "contrib.grid_rnn.python.ops", "grid_rnn_cell"),
     (("contrib.lookup", "lookup"), "contrib.lookup", "lookup_ops"),
     (("contrib.metrics",), "contrib.metrics.python.ops", "metric_ops"),
-    (("contrib.losses", "losses"), "contrib.losses.python.losses", "loss_ops"),
+    (("contrib.slim.losses",), "contrib", "losses"),
+    (("contrib.slim.losses",), "contrib.losses.python.losses", "loss_ops"),
+    (("contrib.learn.preprocessing",), "contrib.learn.python.learn", "preprocessing"),
+    (("contrib.learn.preprocessing",), "contrib.learn.python.learn.preprocessing", "text categorical_vocabulary"),
     (_MNIST, "contrib.learn.datasets", "mnist"),
     (_MNIST, "contrib.learn.python.learn.datasets", "mnist"),
 ]

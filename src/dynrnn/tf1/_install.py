@@ -28,7 +28,7 @@ from typing import Any
 from dynrnn.tf1._aliases import ALIASES
 from dynrnn.tf1._namespace import HINTS, describe_missing, nearest
 
-__all__ = ["AliasFinder", "install", "uninstall"]
+__all__ = ["AliasFinder", "finder", "install", "older_home", "uninstall"]
 
 _installed: list[AliasFinder] = []
 
@@ -80,6 +80,42 @@ class AliasFinder(MetaPathFinder):
         if self._is_real(parent) and leaf not in vars(parent):
             self._given_attribute.append((parent, leaf))
         return self._spec(fullname, module)
+
+    def missing(self, symbol: Sequence[str]) -> str | None:
+        """What to say of a symbol below the root, ``("nn", "dynamic_rnn")``: None if it is there.
+
+        Modules are followed as the import system would, classes by their attributes. What an object that is neither
+        has is not known before it is made.
+        """
+        found: Any = importlib.import_module(self.real)
+        place = ""
+        for depth, leaf in enumerate(symbol, 1):
+            if found is not None and not isinstance(found, ModuleType):
+                if isinstance(found, type) and not hasattr(found, leaf):
+                    return describe_missing(f"{self.symbol}.{'.'.join(symbol[:depth])}", dir(found))
+                if not isinstance(found, type):
+                    return None
+                found = getattr(found, leaf)
+                continue
+            parent, place = found, f"{place}.{leaf}" if place else leaf
+            if parent is not None and leaf in vars(parent):
+                found = vars(parent)[leaf]
+            else:
+                found = self._lookup(place)
+                if found is None and not self._leads_on(place):
+                    names = () if parent is None else vars(parent).get("__all__") or vars(parent)
+                    beside = [name for name in names if not name.startswith("_")]
+                    return describe_missing(f"{self.symbol}.{'.'.join(symbol[:depth])}", beside)
+            if isinstance(found, ModuleType) and self._is_real(found):
+                place = self._place(found)
+        return None
+
+    def public_names(self, symbol: Sequence[str]) -> list[str]:
+        """The names that ``from module import *`` gives; none for what is no module."""
+        module = self._lookup(".".join(symbol))
+        if module is None:
+            return []
+        return list(vars(module).get("__all__") or [name for name in vars(module) if not name.startswith("_")])
 
     def forget(self) -> None:
         """Take back what finding modules has left in ``sys.modules`` and on the real modules."""
@@ -211,12 +247,16 @@ def older_home(place: str) -> ModuleType | None:
     """
     if "." not in place:
         return None
-    finder = _installed[0] if _installed else AliasFinder("tensorflow", "dynrnn.tf1", ALIASES, "tf")
     if place in ALIASES:
-        return finder._lookup(place)
-    if _installed and finder._leads_on(place):
+        return finder()._lookup(place)
+    if _installed and finder()._leads_on(place):
         return importlib.import_module(f"tensorflow.{place}")
     return None
+
+
+def finder() -> AliasFinder:
+    """The finder of ``tensorflow``, installed or not."""
+    return _installed[0] if _installed else AliasFinder("tensorflow", "dynrnn.tf1", ALIASES, "tf")
 
 
 def install() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dynrnn.tf1.ops.splitting import string_split, string_to_hash_bucket_fast
 from dynrnn.tf1.ops.texts import (
     as_string,
     reduce_join,
@@ -25,7 +26,9 @@ __all__ = [
     "string_join",
     "string_length",
     "string_lower",
+    "string_split",
     "string_strip",
+    "string_to_hash_bucket_fast",
     "string_to_number",
     "string_upper",
     "substr",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dynrnn.tf1._namespace import missing
+from dynrnn.tf1.ops.splitting import string_to_hash_bucket_fast as to_hash_bucket_fast
 from dynrnn.tf1.ops.texts import as_string, reduce_join, regex_replace, substr
 from dynrnn.tf1.ops.texts import string_join as join
 from dynrnn.tf1.ops.texts import string_length as length
@@ -20,6 +21,7 @@ __all__ = [
     "regex_replace",
     "strip",
     "substr",
+    "to_hash_bucket_fast",
     "to_number",
     "upper",
 ]

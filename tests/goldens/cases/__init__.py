@@ -33,4 +33,8 @@ MODULES = (
     "datasets",
     "contrib_cells",
     "blocks",
+    "metrics",
+    "image",
+    "distributions",
+    "tables_and_strings",
 )

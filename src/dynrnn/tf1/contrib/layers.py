@@ -21,6 +21,7 @@ from dynrnn.tf1.contrib.layer_initializers import (
     xavier_initializer,
     xavier_initializer_conv2d,
 )
+from dynrnn.tf1.contrib.layer_more import bias_add, conv2d_transpose, maxout, repeat, softmax, stack, unit_norm
 from dynrnn.tf1.contrib.layer_norms import batch_norm, layer_norm
 from dynrnn.tf1.contrib.layer_regularizers import (
     apply_regularization,
@@ -37,8 +38,11 @@ __all__ = [
     "apply_regularization",
     "avg_pool2d",
     "batch_norm",
+    "bias_add",
     "conv2d",
+    "conv2d_transpose",
     "convolution2d",
+    "convolution2d_transpose",
     "dropout",
     "embed_sequence",
     "flatten",
@@ -49,13 +53,20 @@ __all__ = [
     "layer_norm",
     "linear",
     "max_pool2d",
+    "maxout",
     "one_hot_encoding",
     "optimize_loss",
     "relu",
+    "repeat",
+    "softmax",
+    "stack",
     "sum_regularizer",
+    "unit_norm",
     "variance_scaling_initializer",
     "xavier_initializer",
     "xavier_initializer_conv2d",
 ]
+
+convolution2d_transpose = conv2d_transpose
 
 __getattr__ = missing(__name__, globals())

@@ -102,8 +102,8 @@ class Plan:
                 if item in self._slots:
                     continue
                 item = item.op
-            elif not expanded and item.type == "VariableV2":
-                continue  # to wait for a variable is not to read it
+            elif not expanded and (item.type == "VariableV2" or self._is_fed(item)):
+                continue  # to wait for a variable is not to read it, and what is fed is not computed
             if item in done or item.body is not self._body:
                 continue
             if expanded:
@@ -114,6 +114,9 @@ class Plan:
             stack.extend((op, False) for op in reversed(item.control_inputs))
             stack.extend((tensor, False) for tensor in reversed(item.inputs))
         return reads + order
+
+    def _is_fed(self, op: Operation) -> bool:
+        return bool(op.outputs) and self._feeds.issuperset(op.outputs)
 
     def _emit(self, op: Operation, several: bool, higher: bool) -> None:
         unwatched = not any(t in self._watched for t in op.outputs)

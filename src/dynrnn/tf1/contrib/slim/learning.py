@@ -1,0 +1,8 @@
+"""``tf.contrib.slim.learning``."""
+
+from dynrnn.tf1._namespace import missing
+from dynrnn.tf1.contrib.train_op import clip_gradient_norms, create_train_op, multiply_gradients
+
+__all__ = ["clip_gradient_norms", "create_train_op", "multiply_gradients"]
+
+__getattr__ = missing(__name__, globals())
