@@ -58,7 +58,7 @@ LAW: dict[str, frozenset[str]] = {
 ONLY_IMPORTER = {"_native": "dynrnn.engine.native"}
 
 # What the package needs to be installed besides Python; pyproject.toml says the same.
-THIRD_PARTY = frozenset({"google", "numpy", "optree", "safetensors", "tensorboard", "torch"})
+THIRD_PARTY = frozenset({"PIL", "google", "numpy", "optree", "safetensors", "tensorboard", "torch"})
 
 
 def imported_modules(module: str, is_package: bool, source: str) -> Iterator[tuple[int, str]]:
