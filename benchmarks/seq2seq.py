@@ -208,8 +208,8 @@ def training(options: Options) -> Section:
     )
     section.notes.append(
         "An LSTM encodes S words; an LSTM decodes T, teacher-forced, with Bahdanau's or Luong's attention, an "
-        "attention layer and input feeding; embeddings, output layer, cross entropy and all gradients are in it. `loop` is "
-        "nn.LSTM (on packed sequences where rows are ragged) and a Python loop over nn.LSTMCell."
+        "attention layer and input feeding; embeddings, output layer, cross entropy and all gradients are in it. `loop` "
+        "is nn.LSTM (on packed sequences where rows are ragged) and a Python loop over nn.LSTMCell."
     )
     for shape in QUICK_SHAPES if options.quick else SHAPES:
         for kind in MECHANISMS:
