@@ -154,7 +154,7 @@ class Loop(torch.nn.Module):
 
 
 def _linear(kernel: torch.Tensor) -> torch.nn.Linear:
-    made = torch.nn.Linear(*kernel.shape, bias=False)
+    made = torch.nn.Linear(kernel.shape[0], kernel.shape[1], bias=False)
     made.load_state_dict({"weight": kernel.detach().t().contiguous()})
     return made
 
@@ -196,7 +196,7 @@ def agree(own: Own, loop: Loop, batch: Batch) -> None:
     losses = [training_step(model, batch)() for model in (own, loop)]
     torch.testing.assert_close(losses[0], losses[1], rtol=1e-4, atol=1e-5)
     for one, other in ((own.source, loop.source), (own.target, loop.target), (own.output, loop.output)):
-        scale = float(other.weight.grad.abs().max())  # type: ignore[union-attr, operator]
+        scale = float(other.weight.grad.abs().max())  # type: ignore[union-attr]
         torch.testing.assert_close(one.weight.grad, other.weight.grad, rtol=1e-3, atol=1e-3 * scale)
 
 
@@ -208,8 +208,8 @@ def training(options: Options) -> Section:
     )
     section.notes.append(
         "An LSTM encodes S words; an LSTM decodes T, teacher-forced, with Bahdanau's or Luong's attention, an "
-        "attention layer and input feeding; embeddings, output layer, cross entropy and all gradients are in it. `loop` "
-        "is nn.LSTM (on packed sequences where rows are ragged) and a Python loop over nn.LSTMCell."
+        "attention layer and input feeding; embeddings, output layer, cross entropy and all gradients are in it. "
+        "`loop` is nn.LSTM (on packed sequences where rows are ragged) and a Python loop over nn.LSTMCell."
     )
     for shape in QUICK_SHAPES if options.quick else SHAPES:
         for kind in MECHANISMS:
