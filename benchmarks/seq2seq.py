@@ -160,7 +160,7 @@ def _linear(kernel: torch.Tensor) -> torch.nn.Linear:
 
 
 def _lstm_weights(cell: Any, width: int) -> dict[str, torch.Tensor]:
-    """Weights in torch's order of gates (input, forget, candidate, output), from input, candidate, forget, output."""
+    """Weights for torch's gates: input, forget, candidate, output. dynrnn's have the candidate second."""
 
     def gates(weight: torch.Tensor) -> torch.Tensor:
         i, j, f, o = weight.detach().chunk(4, -1)
@@ -208,8 +208,8 @@ def training(options: Options) -> Section:
     )
     section.notes.append(
         "An LSTM encodes S words; an LSTM decodes T, teacher-forced, with Bahdanau's or Luong's attention, an "
-        "attention layer and input feeding; embeddings, output layer, cross entropy, all gradients are in it. `loop` "
-        "is nn.LSTM (on packed sequences where rows are ragged) and a Python loop over nn.LSTMCell."
+        "attention layer and input feeding; embeddings, output layer, cross entropy and all gradients are in it. "
+        "`loop` is nn.LSTM (on packed sequences where rows are ragged) and a Python loop over nn.LSTMCell."
     )
     for shape in QUICK_SHAPES if options.quick else SHAPES:
         for kind in MECHANISMS:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from dynrnn import explain, scan
 from dynrnn.engine import dispatch, native
+from dynrnn.engine import trace as tracing
 from dynrnn.engine.additive import additive_score
 
 B, T, X, H = 4, 5, 3, 6
@@ -212,6 +213,26 @@ def test_elementwise_gradient_of_a_memory() -> None:
     check(Attends(score), torch.float64, LENGTHS["ragged"], (3, 4, 2))
 
 
+@pytest.mark.parametrize("name", ["keys-query", "additive"])
+@lengths_of
+def test_a_query_that_no_state_takes_part_in(name: str, lengths: Any) -> None:
+    """What is looked up depends on inputs only, and nothing in the recurrence waits for it."""
+    inputs, state, params, per_row, sources = arguments(torch.float64)
+
+    def step(p: Any, x: Any, h: Any, r: Any) -> Any:
+        alignments = torch.softmax(SCORES[name](p, x @ p["wq"][:X], r), 1)
+        return torch.bmm(alignments.unsqueeze(1), r["values"]).squeeze(1), h * 0.5
+
+    both(step, inputs, state[0], params, sources=sources, per_row=per_row, lengths=lengths)
+
+
+def test_a_memory_is_not_copied_for_a_view() -> None:
+    inputs, state, params, per_row, _ = arguments(torch.float64)
+    for name in DOTS:
+        found = explain(Attends(SCORES[name]), inputs, state, params=params, per_row=per_row)
+        assert "memory_dot(" in found.split("the derivative:")[0] and "r3" not in found, name
+
+
 def test_unused_and_empty() -> None:
     inputs, state = fill((B, T, X), 1).requires_grad_(), fill((B, X), 2).requires_grad_()
     unused = fill((B, 3), 3).requires_grad_()
@@ -290,9 +311,18 @@ def test_another_batch_needs_no_other_plan_but_another_memory_does() -> None:
     assert len(dispatch._plans) == 2
 
 
-def test_a_large_memory_is_traced_on_few_rows() -> None:
+def test_a_large_memory_is_traced_on_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[int] = []
+    traced = tracing._trace_with
+
+    def noted(function: Any, leaves: Any, count: int, *more: Any) -> Any:
+        rows.append(count)
+        return traced(function, leaves, count, *more)
+
+    monkeypatch.setattr(tracing, "_trace_with", noted)
     inputs, state, params, per_row, sources = arguments(torch.float64, (300, 400, 300), 2, 2)
     both(Attends(SCORES["keys-query"]), inputs, state, params, sources=sources, per_row=per_row)
+    assert len(rows) == 2 and max(rows) < 20
 
 
 def test_explained() -> None:
