@@ -58,6 +58,9 @@ ONLY_IMPORTER = {"_native": "dynrnn.engine.native"}
 # What the package needs to be installed besides Python; pyproject.toml says the same.
 THIRD_PARTY = frozenset({"numpy", "optree", "torch"})
 
+# What one module alone may ask for, and do without: pyproject.toml has it as an extra.
+OPTIONAL = {"dynrnn.tf1.image_files": frozenset({"PIL"})}
+
 
 def imported_modules(module: str, is_package: bool, source: str) -> Iterator[tuple[int, str]]:
     """Every module that ``source`` imports, as (line, absolute name), wherever in the text the import stands.
@@ -102,7 +105,7 @@ def wrong_imports(module: str, source: str, is_package: bool = False) -> list[st
     for line, name in imported_modules(module, is_package, source):
         top = name.split(".")[0]
         if top != "dynrnn":
-            if top not in sys.stdlib_module_names and top not in THIRD_PARTY:
+            if top not in sys.stdlib_module_names | THIRD_PARTY | OPTIONAL.get(module, frozenset()):
                 wrong.append(f"{module}:{line} imports {name}, which is not a dependency of the package")
             continue
         unit = unit_of(name)

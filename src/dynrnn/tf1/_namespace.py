@@ -51,6 +51,12 @@ _INSTEAD = {
     "tf.function": "dynrnn runs TensorFlow 1 programs, which build a graph: call the function while building it",
     "tf.GradientTape": "dynrnn runs TensorFlow 1 programs, which build a graph: use tf.gradients",
     "tf.enable_eager_execution": "dynrnn runs TensorFlow 1 programs, which build a graph: use a Session",
+    "tf.keras": "there is no Keras: use tf.layers and tf.nn.rnn_cell",
+    "tf.python.client.timeline": "use torch.profiler",
+    "tf.python.debug": "use tf.check_numerics, tf.Print or tf.py_func",
+    "tf.RegisterGradient": "gradients are those of PyTorch; tf.stop_gradient and tf.py_func change what they see",
+    "tf.import_graph_def": "build the graph with the program that made it, and restore its variables",
+    "tf.saved_model": "save the variables, or export the model with torch.export or torch.onnx",
     "tf.python": "import it: import tensorflow.python...",
 }
 _NOT_YET = {
@@ -59,8 +65,6 @@ _NOT_YET = {
     "summaries are": "tf.summary tf.Summary",
     "input pipelines are": "tf.data tf.train.Coordinator tf.train.start_queue_runners tf.FIFOQueue tf.TFRecordReader",
     "supervised sessions are": "tf.train.Supervisor tf.train.MonitoredTrainingSession",
-    "metrics are": "tf.metrics",
-    "image functions are": "tf.image",
 }
 HINTS: Mapping[str, str] = {
     **{old: f"it is now {new}" for old, new in _RENAMED.items()},
