@@ -52,16 +52,17 @@ _INSTEAD = {
     "tf.function": "dynrnn runs TensorFlow 1 programs, which build a graph: call the function while building it",
     "tf.GradientTape": "dynrnn runs TensorFlow 1 programs, which build a graph: use tf.gradients",
     "tf.enable_eager_execution": "dynrnn runs TensorFlow 1 programs, which build a graph: use a Session",
+    "tf.keras": "there is no Keras: use tf.layers and tf.nn.rnn_cell",
+    "tf.python.client.timeline": "use torch.profiler",
+    "tf.python.debug": "use tf.check_numerics, tf.Print or tf.py_func",
+    "tf.RegisterGradient": "gradients are those of PyTorch; tf.stop_gradient and tf.py_func change what they see",
+    "tf.import_graph_def": "build the graph with the program that made it, and restore its variables",
+    "tf.saved_model": "save the variables, or export the model with torch.export or torch.onnx",
     "tf.python": "import it: import tensorflow.python...",
-}
-_NOT_YET = {
-    "metrics are": "tf.metrics",
-    "image functions are": "tf.image",
 }
 HINTS: Mapping[str, str] = {
     **{old: f"it is now {new}" for old, new in _RENAMED.items()},
     **_INSTEAD,
-    **{name: f"{what} not in this version yet" for what, names in _NOT_YET.items() for name in names.split()},
 }
 """What to use in place of a name, shown only while the name itself is missing."""
 
