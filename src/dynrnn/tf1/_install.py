@@ -102,6 +102,8 @@ class AliasFinder(MetaPathFinder):
                 found = vars(parent)[leaf]
             else:
                 found = self._lookup(place)
+                if found is None and isinstance(parent, ModuleType):
+                    found = getattr(parent, leaf, None)  # what a module makes when it is asked for
                 if found is None and not self._leads_on(place):
                     names = () if parent is None else vars(parent).get("__all__") or vars(parent)
                     beside = [name for name in names if not name.startswith("_")]
