@@ -458,8 +458,9 @@ def _value(
         return leaves["step"]
     if node.op == "affine":
         turned = [m.t() if t else m for m, t in zip(args[1::2], node.attrs, strict=False)]
-        total = args[0] @ turned[0]
-        for a, m in zip(args[2::2], turned[1:], strict=False):
+        lefts = [_rows(a, batch, n.cols) for a, n in zip(args[::2], node.args[::2], strict=True)]
+        total = lefts[0] @ turned[0]
+        for a, m in zip(lefts[1:], turned[1:], strict=False):
             total = total + a @ m
         return total + args[-1] if len(args) % 2 else total
     if node.op == "macro":
@@ -470,9 +471,9 @@ def _value(
         bound = {"min" if node.op == "maximum" else "max": args[1]}
         return torch.clamp(args[0], **bound)
     if node.op == "matmul":
-        return args[0] @ args[1]
+        return _rows(args[0], batch, node.args[0].cols) @ args[1]
     if node.op == "matmul_t":
-        return args[0] @ args[1].t()
+        return _rows(args[0], batch, node.args[0].cols) @ args[1].t()
     if node.op == "slice":
         return _rows(args[0], batch, node.args[0].cols)[:, node.attrs[0] : node.attrs[1]]
     if node.op == "concat":
