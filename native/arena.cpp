@@ -52,6 +52,7 @@ Block ScratchCache::take_block(std::size_t size) {
       const Block block = free_[best];
       free_.erase(free_.begin() + static_cast<std::ptrdiff_t>(best));
       total_ -= block.size;
+      unguard(block);
       return block;
     }
   }

@@ -66,9 +66,12 @@ inline void guard(char* part, std::size_t bytes, std::size_t taken) {
   std::memset(part, 0xff, bytes);
   __asan_poison_memory_region(part + bytes, taken - bytes);
 }
+/// A block that is used again may not be carved this time.
+inline void unguard(const Block& block) { __asan_unpoison_memory_region(block.data, block.size); }
 #else
 inline constexpr std::size_t guard_bytes = 0;
 inline void guard(char*, std::size_t, std::size_t) {}
+inline void unguard(const Block&) {}
 #endif
 
 /// Hands out parts of a block one after the other, each aligned to 64 bytes. With a null block it only counts.
