@@ -65,7 +65,7 @@ def test_tf1_cnn_rnn(tmp_path: Path) -> None:
 
 def test_tf1_ctc_lines(tmp_path: Path) -> None:
     printed = _tf1(tmp_path, "ctc_lines.py")
-    assert _number("error rate", printed) < 0.2
+    assert _number("error rate", printed) < 0.4
 
 
 def test_tf1_series_regression(tmp_path: Path) -> None:
