@@ -19,6 +19,7 @@ from dynrnn.tf1 import (
     init_ops,
     initializers,
     io,
+    keras,
     layers,
     linalg,
     logging,
