@@ -75,7 +75,7 @@ def embedding_lookup_sparse(
             factors = ones_like(ids.values, dtype=rows.dtype.base_dtype)
         else:
             factors = cast(weights.values, rows.dtype.base_dtype)
-        for _ in range(1, rows.shape.with_rank_at_least(1).ndims):
+        for _ in range(1, rows.shape.with_rank_at_least(1).ndims or 1):
             factors = expand_dims(factors, -1)
         total = segment_sum(rows if weights is None else rows * factors, lines)
         if how == "sum":
