@@ -6,6 +6,7 @@ from dynrnn.tf1 import rnn_cell
 from dynrnn.tf1._namespace import missing
 from dynrnn.tf1.ctc_ops import ctc_beam_search_decoder, ctc_beam_search_decoder_v2, ctc_greedy_decoder, ctc_loss
 from dynrnn.tf1.embedding_ops import embedding_lookup
+from dynrnn.tf1.embedding_sparse import embedding_lookup_sparse, safe_embedding_lookup_sparse
 from dynrnn.tf1.nn_conv import avg_pool, conv1d, conv2d, conv2d_transpose, convolution, depthwise_conv2d, max_pool
 from dynrnn.tf1.nn_losses import (
     sigmoid_cross_entropy_with_logits,
@@ -71,6 +72,7 @@ __all__ = [
     "dynamic_rnn",
     "elu",
     "embedding_lookup",
+    "embedding_lookup_sparse",
     "fixed_unigram_candidate_sampler",
     "fused_batch_norm",
     "in_top_k",
@@ -88,6 +90,7 @@ __all__ = [
     "relu6",
     "relu_layer",
     "rnn_cell",
+    "safe_embedding_lookup_sparse",
     "sampled_softmax_loss",
     "selu",
     "sigmoid",

@@ -31,6 +31,7 @@ from dynrnn.tf1.contrib.layer_regularizers import (
     sum_regularizer,
 )
 from dynrnn.tf1.contrib.optimizers import OPTIMIZER_CLS_NAMES, OPTIMIZER_SUMMARIES, optimize_loss
+from dynrnn.tf1.embedding_sparse import safe_embedding_lookup_sparse
 
 __all__ = [
     "OPTIMIZER_CLS_NAMES",
@@ -58,6 +59,7 @@ __all__ = [
     "optimize_loss",
     "relu",
     "repeat",
+    "safe_embedding_lookup_sparse",
     "softmax",
     "stack",
     "sum_regularizer",
