@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def test_pad_sequences_refuses() -> None:
     with pytest.raises(ValueError, match="`sequences` must be iterable"):
         pad_sequences(3)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"`sequences` must be a list of iterables\. Found non-iterable: 3"):
-        pad_sequences([[1], 3])  # type: ignore[list-item]
+        pad_sequences([[1], 3])
     with pytest.raises(ValueError, match='Padding type "left" not understood'):
         pad_sequences([[1]], padding="left")
     with pytest.raises(ValueError, match='Truncating type "left" not understood'):
@@ -78,7 +79,9 @@ def test_mnist_of_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_mnist_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     (tmp_path / "datasets").mkdir()
-    arrays = {name: np.full([3], number) for number, name in enumerate(("x_train", "y_train", "x_test", "y_test"))}
+    arrays: dict[str, Any] = {
+        name: np.full([3], number) for number, name in enumerate(("x_train", "y_train", "x_test", "y_test"))
+    }
     np.savez(tmp_path / "datasets" / "mnist.npz", **arrays)
     np.savez(tmp_path / "other.npz", **{name: array + 4 for name, array in arrays.items()})
     for args, first in (((), 0), ((str(tmp_path / "other.npz"),), 4)):
