@@ -14,7 +14,7 @@ from dynrnn.tf1.core.sparse_tensor import SparseTensor, sparse_argument
 from dynrnn.tf1.core.tensor import Tensor
 from dynrnn.tf1.core.tensor_shape import TensorShape
 from dynrnn.tf1.embedding_ops import embedding_lookup
-from dynrnn.tf1.math_ops import cast, div_no_nan, divide, greater, greater_equal, reduce_prod, sqrt, square
+from dynrnn.tf1.math_ops import cast, div_no_nan, greater, greater_equal, reduce_prod, sqrt, square
 from dynrnn.tf1.ops.grouping import segment_sum
 from dynrnn.tf1.sparse_ops import sparse_fill_empty_rows, sparse_reshape, sparse_retain
 
@@ -81,8 +81,8 @@ def embedding_lookup_sparse(
         if how == "sum":
             return total
         norm = segment_sum(factors, lines) if how == "mean" else sqrt(segment_sum(square(factors), lines))
-        # as in TensorFlow: without weights a line that names nothing gives zeros, with weights it gives NaN
-        return div_no_nan(total, norm) if weights is None else divide(total, norm)
+        # as in TensorFlow, a line that names nothing gives zeros
+        return div_no_nan(total, norm)
 
 
 def safe_embedding_lookup_sparse(
