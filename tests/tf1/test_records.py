@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dynrnn.tf1
-from dynrnn.tf1.records import crc32c, masked_crc32c
+from dynrnn.checkpoint.crc32c import crc32c
+from dynrnn.tf1.records import masked_crc32c
 
 tf: Any = dynrnn.tf1
 

@@ -2,9 +2,6 @@
 
 A record is its length (uint64, little endian), the masked CRC-32C of these eight bytes, the data, and the masked
 CRC-32C of the data. Files may be compressed as a whole, with zlib or gzip.
-
-The checksum of long data is computed in lanes: the bytes are cut into equal pieces whose registers advance together,
-one numpy operation a position, and are then joined (a register moves over ``n`` zero bytes by a linear map).
 """
 
 from __future__ import annotations
@@ -15,86 +12,17 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
-from functools import cache
 from typing import Any, BinaryIO
 
-import numpy as np
-
+from dynrnn.checkpoint.crc32c import crc32c, mask
 from dynrnn.tf1.core import errors
 
-__all__ = ["RecordReader", "compression_name", "crc32c", "masked_crc32c", "open_input", "read_records", "write_record"]
-
-_POLYNOMIAL = 0x82F63B78
-_MASK = 0xA282EAD8
-_LANES = 512
-_LONG = 8192
-
-
-def _make_table() -> list[int]:
-    table = []
-    for value in range(256):
-        for _ in range(8):
-            value = value >> 1 ^ (_POLYNOMIAL if value & 1 else 0)
-        table.append(value)
-    return table
-
-
-_TABLE = _make_table()
-_NUMPY_TABLE = np.array(_TABLE, np.uint32)
-
-
-@cache
-def _moved(count: int) -> tuple[list[int], ...]:
-    """Four tables, one a byte of the register, of where ``count`` zero bytes take it."""
-    registers = np.array([1 << bit for bit in range(32)], np.uint32)
-    for _ in range(count):
-        registers = _NUMPY_TABLE[registers & 0xFF] ^ (registers >> 8)
-    columns = [int(r) for r in registers]
-    tables = []
-    for byte in range(4):
-        table = [0] * 256
-        for value in range(1, 256):
-            low = value & -value
-            table[value] = table[value ^ low] ^ columns[8 * byte + low.bit_length() - 1]
-        tables.append(table)
-    return tuple(tables)
-
-
-def _advance(register: int, data: bytes | memoryview) -> int:
-    table = _TABLE
-    for byte in data:
-        register = table[(register ^ byte) & 0xFF] ^ (register >> 8)
-    return register
-
-
-def crc32c(data: bytes | memoryview) -> int:
-    """The CRC-32C (Castagnoli) of ``data``."""
-    register = 0xFFFFFFFF
-    if len(data) >= _LONG:
-        # a power of two, so that few different distances have tables
-        width = 1 << ((len(data) // _LANES).bit_length() - 1)
-        count = len(data) // width
-        lanes = np.frombuffer(data, np.uint8, count * width).reshape(count, width).T.copy()
-        registers = np.zeros(count, np.uint32)
-        for column in lanes:
-            registers = _NUMPY_TABLE[(registers ^ column) & 0xFF] ^ (registers >> 8)
-        first, second, third, fourth = _moved(width)
-        for lane in registers.tolist():
-            register = (
-                first[register & 0xFF]
-                ^ second[register >> 8 & 0xFF]
-                ^ third[register >> 16 & 0xFF]
-                ^ fourth[register >> 24]
-                ^ lane
-            )
-        data = memoryview(data)[count * width :]
-    return _advance(register, data) ^ 0xFFFFFFFF
+__all__ = ["RecordReader", "compression_name", "masked_crc32c", "open_input", "read_records", "write_record"]
 
 
 def masked_crc32c(data: bytes | memoryview) -> int:
     """The checksum as files hold it: rotated and moved, so that checksums of checksums keep their worth."""
-    crc = crc32c(data)
-    return ((crc >> 15 | crc << 17) + _MASK) & 0xFFFFFFFF
+    return mask(crc32c(data))
 
 
 def write_record(file: Any, data: bytes) -> None:
